@@ -1,0 +1,1 @@
+"""The contracts between the data job and the trainer: file formats, directories, exit statuses."""

@@ -1,0 +1,55 @@
+"""Exit statuses of every command, and the errors that lead to them."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+DATA_REFUSED = 3
+MODEL_REFUSED = 4
+LOCKED = 75
+
+
+class TurnwiseError(Exception):
+    """An error whose message is one clear line for the user: what, where, what is allowed."""
+
+    exit_status = FAILED
+
+
+class UsageError(TurnwiseError):
+    """A flag, a configuration value or a path is wrong."""
+
+    exit_status = USAGE
+
+
+class DataRefused(TurnwiseError):
+    """The input data as a whole can't be used."""
+
+    exit_status = DATA_REFUSED
+
+
+def run_command(command: Callable[[], None], verbose: bool) -> int:
+    """Runs a command and gives its exit status; errors become one line on standard error.
+
+    Args:
+        command: does the whole work; raises a `TurnwiseError` for what the user can mend.
+        verbose: print the traceback too.
+    """
+    try:
+        command()
+    except TurnwiseError as error:
+        message, status = str(error), error.exit_status
+    except KeyboardInterrupt:
+        message, status = "interrupted", 130
+    except Exception as error:
+        message, status = f"{type(error).__name__}: {error}", FAILED
+    else:
+        return DONE
+    logging.shutdown()
+    if verbose:
+        traceback.print_exc()
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return status
