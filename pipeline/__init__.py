@@ -1,0 +1,1 @@
+"""The data job: from raw conversation logs to sharded windows."""

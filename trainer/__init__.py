@@ -1,0 +1,1 @@
+"""Trains, evaluates and exports the intent classifier from a data directory."""
