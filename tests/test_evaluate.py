@@ -38,7 +38,7 @@ def model_dir(tmp_path):
     directory = tmp_path / "model"
     directory.mkdir()
     write_config(directory, ["问候", "book"])
-    (directory / model_directory.HISTORY).write_text(json.dumps({"loss": [0.5, 0.4]}), "utf-8")
+    (directory / model_directory.HISTORY).write_text(json.dumps({"epoch": 2, "history": {"loss": [0.5, 0.4]}}), "utf-8")
     (directory / model_directory.COMPLETED).touch()
     return directory
 
@@ -129,8 +129,9 @@ def test_config_without_what_is_needed(model_dir, data_dir, config):
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ('{"loss": [1, 0.5], "lr": "x", "empty": [], "nulls": [null], "mixed": [1, "a"]}', {"loss": [1.0, 0.5]}),
-    ("[1]", {}), ("{", {}), (None, {}),
+    ('{"history": {"loss": [1, 0.5], "lr": "x", "empty": [], "nulls": [null], "mixed": [1, "a"]}}',
+     {"loss": [1.0, 0.5]}),
+    ('{"history": [1]}', {}), ("{}", {}), ("[1]", {}), ("{", {}), (None, {}),
 ])
 def test_history_is_read_as_far_as_it_can_be(model_dir, text, expected):
     path = model_dir / model_directory.HISTORY
@@ -139,7 +140,7 @@ def test_history_is_read_as_far_as_it_can_be(model_dir, text, expected):
 
 
 def test_missing_epochs_of_the_history_are_gaps(model_dir):
-    (model_dir / model_directory.HISTORY).write_text('{"loss": [1.0, null, NaN]}', "utf-8")
+    (model_dir / model_directory.HISTORY).write_text('{"history": {"loss": [1.0, null, NaN]}}', "utf-8")
     assert np.isnan(evaluate.read_history(model_dir)["loss"]).tolist() == [False, True, True]
 
 

@@ -188,6 +188,13 @@ def test_one_label_and_no_history_slots():
     assert "## Attention" not in report.render_markdown(evaluation, SUBJECT)
 
 
+def test_main_curves_come_first_and_others_fill_up():
+    names = ["odd", "recall", "micro_f1", "val_loss", "loss", "more"]
+    svg = plots.learning_curves({name: [0.1, 0.2] for name in names})
+    shown = [text for text in re.findall(r">([^<>]+)</text>", svg) if text in names]
+    assert shown == ["loss", "micro_f1", "recall", "odd"]
+
+
 def test_plots_do_not_depend_on_the_users_matplotlib_settings():
     import matplotlib
 

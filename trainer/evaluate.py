@@ -75,17 +75,16 @@ def evaluate(
 
 
 def read_history(model_dir: str | pathlib.Path) -> dict[str, list[float]]:
-    """The metrics by epoch that training left, {metric: values}; what is no list of numbers is left out.
+    """The metrics by epoch under `history` in history.json, {metric: values}; what is no list of numbers is left out.
 
     A report is worth having without its learning curves, so a missing or damaged file gives none.
     """
     path = pathlib.Path(model_dir) / model_directory.HISTORY
     try:
-        history = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        series = json.loads(path.read_text("utf-8"))["history"].items()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         _LOG.warning("no learning curves, as %s can't be read: %s", path, error)
         return {}
-    series = history.items() if isinstance(history, dict) else ()
     return {name: [math.nan if value is None else float(value) for value in values]
             for name, values in series if _is_curve(values)}
 

@@ -27,7 +27,9 @@ WIDTH = 5.4
 FONT_POINTS = 10
 MAX_BARS = 40
 MAX_NAME_EMS = 14
-MAX_CURVES = 8
+MAX_CURVES = 4
+# The curves that are drawn before any others.
+FIRST_CURVES = ("loss", "micro_f1", "precision", "recall")
 
 _STYLE = {
     "svg.fonttype": "none",  # text stays text: the browser finds the glyphs
@@ -120,14 +122,16 @@ def learning_curves(history: Mapping[str, Sequence[float]]) -> str:
     """One panel a metric, training and validation over the epochs.
 
     Args:
-        history: {metric: one value an epoch}, validation under `val_` and the metric's name; at least one metric. Of
-            more than `MAX_CURVES` the first ones are drawn.
+        history: {metric: one value an epoch}, validation under `val_` and the metric's name; at least one metric. At
+            most `MAX_CURVES` are drawn, `FIRST_CURVES` before others.
     """
-    names = list(dict.fromkeys(name.removeprefix("val_") for name in history))[:MAX_CURVES]
+    measured = dict.fromkeys(name.removeprefix("val_") for name in history)
+    names = sorted(measured, key=lambda name: FIRST_CURVES.index(name) if name in FIRST_CURVES else len(FIRST_CURVES))
+    shown = names[:MAX_CURVES]
     with _style("curves"):
-        figure = Figure(figsize=(WIDTH, 0.5 + 1.7 * len(names)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.5 + 1.7 * len(shown)), layout="constrained")
         figure.get_layout_engine().set(h_pad=0.1)
-        for axes, name in zip(figure.subplots(len(names), sharex=True, squeeze=False)[:, 0], names, strict=True):
+        for axes, name in zip(figure.subplots(len(shown), sharex=True, squeeze=False)[:, 0], shown, strict=True):
             _curve(axes, history.get(name, ()), TRUE, "training")
             _curve(axes, history.get(f"val_{name}", ()), PREDICTED, "validation")
             axes.set_ylabel(shortened(visible(name), MAX_NAME_EMS))
