@@ -1,0 +1,80 @@
+"""Command line of the trainer: `train` and `evaluate`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import trainer
+from schemas.data_directory import SPLITS
+from schemas.exit_status import run_command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; gives its exit status."""
+    args = parse_args(argv)
+    quiet_tensorflow(args.verbose)
+    return run_command(lambda: args.run(args), args.verbose)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line; wrong usage ends the program with status 2."""
+    parser = argparse.ArgumentParser("python -m trainer", description=trainer.__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--model_dir", required=True, help="the model directory")
+    common.add_argument("--data_dir", required=True, help="a data directory that `pipeline prepare` wrote")
+    common.add_argument("--verbose", action="store_true", help="show TensorFlow's messages, and tracebacks of errors")
+    _add_train(commands, common)
+    _add_evaluate(commands, common)
+    return parser.parse_args(argv)
+
+
+def quiet_tensorflow(verbose: bool) -> None:
+    """Silences TensorFlow's start-up messages, and makes sure that Keras is Keras 3; before TensorFlow is imported."""
+    if not verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # tensorflow_transform sets it, and a child process inherits it.
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+
+
+def _add_train(commands, common: argparse.ArgumentParser) -> None:
+    """Adds the command `train`."""
+    parser = commands.add_parser("train", parents=[common], help="train a model and export it", allow_abbrev=False,
+                                 description="Trains a model, goes on with a killed training, exports a SavedModel.")
+    parser.add_argument("--preset", help="the settings to start from: default or weekly_report (default: default)")
+    parser.add_argument("--config", metavar="FILE", help="YAML file with settings that differ from the preset's")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
+                        help="one setting that differs from the preset's; may be given several times")
+    parser.add_argument("--overwrite", action="store_true", help="remove a model that is in the model directory")
+    parser.set_defaults(run=_train)
+
+
+def _add_evaluate(commands, common: argparse.ArgumentParser) -> None:
+    """Adds the command `evaluate`."""
+    parser = commands.add_parser("evaluate", parents=[common], help="score a split and report", allow_abbrev=False,
+                                 description="Scores a split of a data directory with a model and writes the report.")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="the split to score (default: test)")
+    parser.add_argument("--output_dir", help="where the report goes (default: evaluation/ of the model directory)")
+    parser.set_defaults(run=_evaluate)
+
+
+def _train(args: argparse.Namespace) -> None:
+    """Trains; the settings are checked before TensorFlow does any work."""
+    from trainer.config import load_config
+
+    config = load_config(args.preset, args.config, args.settings)
+    from trainer.training import train
+
+    train(args.data_dir, args.model_dir, config, overwrite=args.overwrite)
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    """Evaluates."""
+    from trainer import evaluate
+
+    evaluate.run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""From the shards of a data directory to batches of windows.
+
+A window is a dict of `token_ids` int32 [B, slots, max_tokens] padded on the right with 0, `turn_lengths` int32
+[B, slots], `turn_keys` int64 [B, slots] and `numeric` float32 [B, F]; its target is `labels` float32 [B, K].
+"""
+
+import contextlib
+import pathlib
+
+import tensorflow as tf
+
+from schemas.data_directory import SPLITS, Manifest, sha256_of
+from schemas.examples import PADDING_ID, parsing_spec
+from schemas.exit_status import DataRefused
+
+COMPRESSION = "GZIP"
+# Windows read at a time. A conversation that lies on both sides of a cut is shuffled as two.
+READ_BATCH = 1024
+SHARDS_AT_ONCE = 8
+MODEL_FEATURES = ("token_ids", "turn_lengths", "turn_keys", "numeric")
+ID_FEATURES = ("conversation_id", "turn_index")
+
+
+def verify_shards(data_dir: str | pathlib.Path, manifest: Manifest) -> None:
+    """Checks that the shards are the manifest's, no more and no fewer, and undamaged.
+
+    Raises:
+        DataRefused: naming the shard.
+    """
+    path = pathlib.Path(data_dir)
+    found = {file.name for split in SPLITS for file in path.glob(f"{split}-*.tfrecord*")}
+    expected = {shard.name: shard for shard in manifest.shards}
+    for name in sorted(set(expected) - found):
+        raise DataRefused(f"{path / name} is missing, but the manifest lists it: run `prepare` again")
+    for name in sorted(found - set(expected)):
+        raise DataRefused(f"{path / name} is not in the manifest: remove it, or run `prepare` again")
+    for name, shard in sorted(expected.items()):
+        if sha256_of(path / name) != shard.sha256:
+            raise DataRefused(f"{path / name} is damaged: its sha256 is not the manifest's; run `prepare` again")
+
+
+def window_count(manifest: Manifest, split: str) -> int:
+    """Number of windows of a split."""
+    return sum(shard.records for shard in manifest.shards_of(split))
+
+
+def steps_per_epoch(windows: int, batch_size: int) -> int:
+    """Batches that show every window at least once; the last one is filled up from the start of the epoch's order."""
+    return -(-windows // batch_size)
+
+
+def training_dataset(data_dir: str | pathlib.Path, manifest: Manifest, *, batch_size: int, shuffle_buffer: int,
+                     seed: int, first_epoch: int, epochs: int) -> tf.data.Dataset:
+    """Batches of (windows, labels) for the epochs from `first_epoch` up to `epochs`, all of the same size.
+
+    The order of an epoch follows from the seed and its number alone. Conversations are shuffled, not windows: those of
+    one conversation stay together, and share most of their turns.
+
+    Args:
+        data_dir: the data directory.
+        manifest: of the data directory.
+        batch_size: windows a batch.
+        shuffle_buffer: conversations shuffled at a time.
+        seed: of the order.
+        first_epoch: number of the first epoch, from 0.
+        epochs: number after the last one.
+    """
+    files, windows = _files(data_dir, manifest, "train"), window_count(manifest, "train")
+    taken = steps_per_epoch(windows, batch_size) * batch_size
+
+    def one_epoch(epoch):
+        order = tf.random.experimental.stateless_shuffle(files, seed=tf.stack([tf.cast(seed, tf.int64), epoch]))
+        conversations = tf.data.Dataset.from_tensor_slices(order).interleave(
+            _conversations, cycle_length=min(SHARDS_AT_ONCE, len(files)), block_length=1,
+            num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        # A seed of its own for each epoch; consecutive numbers give unrelated orders.
+        shuffled = conversations.shuffle(shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False)
+        counted = shuffled.unbatch().apply(tf.data.experimental.assert_cardinality(windows))
+        return counted.repeat().take(taken)
+
+    dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
+    return _with_options(dataset.map(_parser(manifest), num_parallel_calls=tf.data.AUTOTUNE))
+
+
+def evaluation_dataset(data_dir: str | pathlib.Path, manifest: Manifest, split: str, batch_size: int, *,
+                       with_ids: bool = False) -> tf.data.Dataset:
+    """Batches of (windows, labels) in the shards' order; the last batch holds what is left.
+
+    With `with_ids`, batches of (windows, labels, {`conversation_id` string [B], `turn_index` int64 [B]}).
+    """
+    records = tf.data.TFRecordDataset(_files(data_dir, manifest, split), COMPRESSION)
+    counted = records.apply(tf.data.experimental.assert_cardinality(window_count(manifest, split)))
+    parser = _parser(manifest, ID_FEATURES if with_ids else ())
+    return _with_options(counted.batch(batch_size).map(parser, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+@contextlib.contextmanager
+def refusing_bad_shards(data_dir: str | pathlib.Path):
+    """Turns what tf.data says of a damaged shard, or of one with too many or too few records, into a DataRefused."""
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.FailedPreconditionError, tf.errors.NotFoundError,
+            tf.errors.InvalidArgumentError) as error:
+        raise DataRefused(f"can't read the shards of {data_dir}: {error.message.splitlines()[0]}") from error
+
+
+def _files(data_dir, manifest: Manifest, split: str) -> list[str]:
+    """Paths of a split's shards, in order."""
+    return [str(pathlib.Path(data_dir) / shard.name) for shard in manifest.shards_of(split)]
+
+
+def _conversations(file) -> tf.data.Dataset:
+    """The serialized windows of one shard, a string vector a conversation."""
+    records = tf.data.TFRecordDataset(file, COMPRESSION).batch(READ_BATCH)
+    return records.map(_by_conversation).unbatch()
+
+
+def _by_conversation(records):
+    """Splits serialized windows, string [N], where the conversation changes: ragged string [conversations, None]."""
+    ids = tf.io.parse_example(records, {"conversation_id": tf.io.FixedLenFeature([], tf.string)})["conversation_id"]
+    starts = tf.concat([[0], tf.where(ids[1:] != ids[:-1])[:, 0] + 1], 0)
+    return tf.RaggedTensor.from_row_starts(records, starts)
+
+
+def _parser(manifest: Manifest, ids: tuple[str, ...] = ()):
+    """A function from serialized windows, string [B], to what the datasets of this module give."""
+    sizes = manifest.sizes
+    spec = parsing_spec(sizes, (*MODEL_FEATURES, "labels", *ids))
+
+    def parse(records):
+        parsed = tf.io.parse_example(records, spec)
+        windows = {
+            "token_ids": _by_slot(parsed["token_ids"], parsed["turn_lengths"], sizes.slots, manifest.max_tokens),
+            "turn_lengths": tf.cast(parsed["turn_lengths"], tf.int32),
+            "turn_keys": parsed["turn_keys"],
+            "numeric": parsed["numeric"],
+        }
+        labels = tf.cast(parsed["labels"], tf.float32)
+        return (windows, labels, {name: parsed[name] for name in ids}) if ids else (windows, labels)
+
+    return parse
+
+
+def _by_slot(token_ids: tf.RaggedTensor, turn_lengths: tf.Tensor, slots: int, max_tokens: int) -> tf.Tensor:
+    """Token ids of each slot, int32 [B, slots, max_tokens], of the flat ids of each window."""
+    turns = tf.RaggedTensor.from_row_lengths(tf.cast(token_ids.values, tf.int32), tf.reshape(turn_lengths, [-1]))
+    return tf.reshape(turns.to_tensor(PADDING_ID, shape=[None, max_tokens]), [-1, slots, max_tokens])
+
+
+def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset with prefetching, a fixed order, and whole batches for the strategy to split by itself."""
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
