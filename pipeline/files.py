@@ -1,0 +1,180 @@
+"""Input files: which there are, how they are cut into parts, and their lines."""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from schemas.exit_status import UsageError
+
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+# Read at a time to find the end of a part's last line.
+LINE_END_BYTES = 1 << 16
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceFile:
+    """One input file.
+
+    Attributes:
+        number: its place among all input files, ordered by path.
+        path: any path that Beam's filesystems know.
+        size: bytes, as stored.
+        format: `jsonl`, `csv` or `parquet`.
+        compression: `gzip`, `zstd`, `bz2`, or None.
+    """
+
+    number: int
+    path: str
+    size: int
+    format: str
+    compression: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class FilePart:
+    """A part of a file that is read on its own.
+
+    Attributes:
+        file: the file.
+        start: first byte (lines) or first row group (Parquet).
+        end: byte or row group after the last one; None is the end of the file.
+    """
+
+    file: SourceFile
+    start: int
+    end: int | None
+
+
+def match_files(patterns: list[str]) -> list[SourceFile]:
+    """The files of the patterns, ordered by path; each once.
+
+    Raises:
+        UsageError: when a pattern matches nothing, or a file has a suffix that tells no format.
+    """
+    sizes = {}
+    for pattern in patterns:
+        try:
+            found = FileSystems.match([pattern])[0].metadata_list
+        except (BeamIOError, ValueError, OSError) as error:
+            raise UsageError(f"can't list --input {pattern}: {error}") from error
+        if not found:
+            raise UsageError(f"--input {pattern} matches no file")
+        sizes |= {item.path: item.size_in_bytes for item in found}
+    return [SourceFile(n, path, sizes[path], *format_of(path)) for n, path in enumerate(sorted(sizes))]
+
+
+def format_of(path: str) -> tuple[str, str | None]:
+    """Format and compression by the suffix of a path.
+
+    Raises:
+        UsageError: when the suffix tells no format.
+    """
+    stem, compression = path.lower(), None
+    for suffix, name in COMPRESSIONS.items():
+        if stem.endswith(suffix):
+            stem, compression = stem.removesuffix(suffix), name
+    for suffix, name in FORMATS.items():
+        if stem.endswith(suffix) and not (name == "parquet" and compression):
+            return name, compression
+    allowed = f"{', '.join(FORMATS)}, all but .parquet also with {', '.join(COMPRESSIONS)}"
+    raise UsageError(f"can't tell the format of {path} by its suffix; allowed are {allowed}")
+
+
+def cut(file: SourceFile, part_bytes: int) -> list[FilePart]:
+    """Cuts a file into parts of about `part_bytes`: plain JSON Lines by bytes, Parquet by row groups.
+
+    Compressed files and CSV (a quoted field may hold line ends) stay whole, and so does what can't be opened: reading it
+    then says why.
+    """
+    if file.format == "jsonl" and not file.compression:
+        starts = range(0, max(file.size, 1), part_bytes)
+        return [FilePart(file, start, min(start + part_bytes, file.size)) for start in starts]
+    if file.format == "parquet":
+        try:
+            with open_parquet(file) as parquet:
+                groups = parquet.metadata.num_row_groups
+        except (OSError, pa.ArrowException):
+            return [FilePart(file, 0, None)]
+        return [FilePart(file, group, group + 1) for group in range(groups)]
+    return [FilePart(file, 0, None)]
+
+
+def open_parquet(file: SourceFile) -> pyarrow.parquet.ParquetFile:
+    """Opens a Parquet file on any of Beam's filesystems."""
+    return pyarrow.parquet.ParquetFile(pa.PythonFile(open_raw(file)))
+
+
+def open_raw(file: SourceFile) -> io.BufferedIOBase:
+    """Opens the stored bytes of a file."""
+    return FileSystems.open(file.path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def open_bytes(file: SourceFile) -> pa.NativeFile:
+    """Opens the uncompressed bytes of a file; a cut-off compressed file raises OSError when read."""
+    raw = pa.PythonFile(open_raw(file), "r")
+    return pa.CompressedInputStream(raw, file.compression) if file.compression else raw
+
+
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    """A run of whole lines, or one line that is too long.
+
+    Attributes:
+        offset: byte of the uncompressed file they start at.
+        block: the bytes; of a line that is too long only the first ones.
+        too_long: whether this is such a line.
+    """
+
+    offset: int
+    block: bytes
+    too_long: bool = False
+
+
+def read_lines(part: FilePart, block_bytes: int, max_line_bytes: int) -> Iterator[Lines]:
+    """The lines that start inside a part, in blocks.
+
+    A line belongs to the part in which its first byte lies. No more than `block_bytes` + `max_line_bytes` are held.
+
+    Raises:
+        OSError, pa.ArrowException: when the file can't be read (any further).
+    """
+    with open_bytes(part.file) as stream:
+        position, held, skipping = part.start, b"", part.start > 0
+        if skipping:  # The line that runs into the part, if only by its line end, is the previous part's.
+            position -= 1
+            stream.seek(position)
+        while part.end is None or position < part.end:
+            ahead = block_bytes if part.end is None else part.end - position - len(held)
+            chunk = stream.read(min(block_bytes, ahead) if ahead > 0 else LINE_END_BYTES)
+            held += chunk
+            if skipping:
+                newline = held.find(b"\n")
+                stop = newline + 1 or len(held)
+                skipping = newline < 0
+            else:
+                stop = _end_of_lines(held, None if part.end is None else part.end - position)
+                if stop:
+                    yield Lines(position, held[:stop])
+                elif not chunk and held:
+                    yield Lines(position, held)
+                elif len(held) > max_line_bytes:
+                    yield Lines(position, held, too_long=True)
+                    stop, skipping = len(held), True
+            if not chunk and not stop:
+                return
+            position, held = position + stop, held[stop:]
+
+
+def _end_of_lines(held: bytes, owned: int | None) -> int:
+    """Where the last whole line ends that starts within the first `owned` bytes; 0 if no line is whole."""
+    if owned is not None and len(held) >= owned:
+        beyond = held.find(b"\n", owned - 1)
+        if beyond >= 0:
+            return beyond + 1
+    return held.rfind(b"\n") + 1

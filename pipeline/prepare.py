@@ -1,0 +1,225 @@
+"""`prepare`: raw conversation logs to a data directory."""
+
+import argparse
+import dataclasses
+import json
+
+import apache_beam as beam
+import tensorflow_transform.beam as tft_beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from pipeline import data_directory, progress
+from pipeline.analyse import Learning, add_counts
+from pipeline.buckets import bucket_count
+from pipeline.encode import Windowing
+from pipeline.files import FilePart, SourceFile, cut, match_files
+from pipeline.options import PrepareConfig, config_of
+from pipeline.stages import (
+    COUNTS,
+    FACTS,
+    REJECTS,
+    TOKEN_COUNTS,
+    WINDOW_KEYS,
+    AnalyseBucket,
+    MergeTokenCounts,
+    ReadTurns,
+    WriteWindows,
+    duplicates_across_splits,
+    learn,
+)
+from pipeline.statistics import books_of, check_books, statistics_of, summary
+from pipeline.tokens import most_frequent
+from pipeline.transform import adapter_config, analysis_rows, preprocessing
+from pipeline.turns import from_ipc
+from pipeline.write import atomic_file, write_rejects
+from schemas.data_directory import REJECTED, TRANSFORM
+
+PART_BYTES = 32 << 20
+# Rejects of a file are sorted on one worker: so many bytes of input for each file of rejects.
+REJECT_SHARD_BYTES = 1 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a job is going to do.
+
+    Attributes:
+        config: what shapes the data directory.
+        files: the input.
+        parts: of the files, each read on its own.
+        buckets: shards of each split.
+        directory: to write to.
+        scratch: directory of intermediate files.
+    """
+
+    config: PrepareConfig
+    files: list[SourceFile]
+    parts: list[FilePart]
+    buckets: int
+    directory: str
+    scratch: str
+
+    @property
+    def learning(self) -> Learning:
+        """How buckets are analysed."""
+        config = self.config
+        return Learning(config.split, config.seed, config.max_tokens, config.label_map, config.numeric_features)
+
+    @property
+    def windowing(self) -> Windowing:
+        """How windows are made."""
+        config = self.config
+        return Windowing(config.history_turns, config.history == "same_speaker", self.learning.scalars)
+
+    @property
+    def result(self) -> str:
+        """Where the job leaves its counts for the command."""
+        return FileSystems.join(self.scratch, "result.json")
+
+    def describe(self) -> str:
+        """One line for people."""
+        size = sum(file.size for file in self.files)
+        return (f"{len(self.files)} file(s), {size / 1e6:,.1f} MB, read in {len(self.parts)} part(s), "
+                f"{self.buckets} bucket(s), as many shards a split")
+
+
+def run(args: argparse.Namespace, beam_flags: list[str]) -> None:
+    """Runs `prepare` with parsed flags.
+
+    Raises:
+        UsageError: for wrong flags or paths.
+        DataRefused: when too many rows are rejected or nothing is there to learn from.
+    """
+    config = config_of(args)
+    files = match_files(args.input)
+    parts = [part for file in files for part in cut(file, PART_BYTES)]
+    options = PipelineOptions(beam_flags or ["--runner=FnApiRunner"])
+    if not args.dry_run:
+        data_directory.make_ready(args.output_dir, args.overwrite)
+    with data_directory.scratch(None if args.dry_run else args.output_dir) as scratch:
+        plan = Plan(config, files, parts, bucket_count(sum(file.size for file in files)), args.output_dir, scratch)
+        print(f"plan: {plan.describe()}; runner {options.view_as(StandardOptions).runner}", flush=True)
+        stages = {"read": len(parts), "analyse": plan.buckets} | ({} if args.dry_run else {"write": plan.buckets})
+        progress.start(stages)
+        try:
+            with beam.Pipeline(options=options) as pipeline:
+                (check if args.dry_run else prepare)(pipeline, plan)
+        finally:
+            progress.stop()
+        with FileSystems.open(plan.result) as file:
+            result = json.loads(file.read())
+    finish(plan, result, args.dry_run)
+
+
+def check(pipeline: beam.Pipeline, plan: Plan) -> None:
+    """The job of `--dry_run`: reads, orders and counts."""
+    read, analysed, facts = _analysed(pipeline, plan)
+    _write_result(pipeline, plan, [read[COUNTS], analysed[COUNTS]], facts)
+
+
+def prepare(pipeline: beam.Pipeline, plan: Plan) -> None:
+    """The whole job."""
+    config, scalars = plan.config, plan.learning.scalars
+    with tft_beam.Context(temp_dir=FileSystems.join(plan.scratch, "transform")):
+        read, analysed, facts = _analysed(pipeline, plan)
+        learnt = facts | "Learn" >> beam.Map(learn)
+        rows = (
+            analysed[TOKEN_COUNTS]
+            | "AddUpTokens" >> beam.CombineGlobally(MergeTokenCounts())
+            | "Vocabulary" >> beam.Map(_analysis_rows, beam.pvalue.AsSingleton(learnt), config)
+        )
+        transform_fn = (rows, adapter_config(len(scalars))) | tft_beam.AnalyzeDataset(
+            preprocessing(config.tokenizer, config.max_tokens)
+        )
+        _ = transform_fn | tft_beam.WriteTransformFn(FileSystems.join(plan.directory, TRANSFORM))
+        written = analysed.buckets | "WriteWindows" >> beam.ParDo(
+            WriteWindows(plan.directory, plan.buckets, plan.windowing),
+            beam.pvalue.AsSingleton(learnt),
+            beam.pvalue.AsSingleton(transform_fn[0]),
+        ).with_outputs(WINDOW_KEYS, main="facts")
+        duplicates = (
+            written[WINDOW_KEYS] | "ByKey" >> beam.GroupByKey() | "AcrossSplits" >> beam.Map(duplicates_across_splits)
+        )
+        _write_rejects((read[REJECTS], analysed[REJECTS]), plan)
+        _write_result(pipeline, plan, [read[COUNTS], analysed[COUNTS], written.facts, duplicates], facts)
+
+
+def _analysed(pipeline: beam.Pipeline, plan: Plan) -> tuple:
+    """Read, grouped by bucket, ordered and counted: outputs of the two steps, and all facts as one list."""
+    config = plan.config
+    read = (
+        pipeline
+        | "Parts" >> beam.Create(plan.parts)
+        | "Spread" >> beam.Reshuffle()
+        | "Read" >> beam.ParDo(ReadTurns(config, plan.buckets)).with_outputs(REJECTS, COUNTS, main="turns")
+    )
+    every_bucket = pipeline | "Buckets" >> beam.Create([(bucket, b"") for bucket in range(plan.buckets)])
+    analysed = (
+        (read.turns, every_bucket)
+        | "Together" >> beam.Flatten()
+        | "ByBucket" >> beam.GroupByKey()
+        | "Analyse" >> beam.ParDo(AnalyseBucket(plan.learning, config.tokenizer)).with_outputs(
+            REJECTS, COUNTS, FACTS, TOKEN_COUNTS, main="buckets"
+        )
+    )
+    return read, analysed, analysed[FACTS] | "AllFacts" >> beam.combiners.ToList()
+
+
+def _analysis_rows(token_counts: bytes, learnt: dict, config: PrepareConfig):
+    vocabulary = most_frequent(from_ipc(token_counts), config.vocabulary_size, config.min_token_count)
+    return analysis_rows(vocabulary, learnt["mean"], learnt["scale"])
+
+
+def _write_rejects(rejects: tuple, plan: Plan) -> None:
+    count = 1 + sum(file.size for file in plan.files) // REJECT_SHARD_BYTES
+    paths = [
+        FileSystems.join(plan.directory, REJECTED, f"{REJECTED}-{n:05d}-of-{count:05d}.jsonl.gz") for n in range(count)
+    ]
+    names = [file.path for file in plan.files]
+    every_shard = rejects[0].pipeline | "RejectShards" >> beam.Create([(n, []) for n in range(count)])
+    _ = (
+        (*(side | f"RejectsTo{n}" >> beam.MapTuple(lambda source, found: (source % count, found))
+           for n, side in enumerate(rejects)), every_shard)
+        | "AllRejects" >> beam.Flatten()
+        | "ByRejectShard" >> beam.GroupByKey()
+        | "WriteRejects" >> beam.MapTuple(
+            lambda shard, found: write_rejects(paths[shard], [reject for some in found for reject in some], names)
+        )
+    )
+
+
+def _write_result(pipeline: beam.Pipeline, plan: Plan, counts: list, facts: beam.PCollection) -> None:
+    """Leaves all counts, added up, in one file for `finish`."""
+    result = plan.result
+
+    def write(total: dict, facts: list) -> None:
+        with atomic_file(result) as file:
+            learnt = {name: value for name, value in learn(facts).items() if isinstance(value, list)}
+            bucket_facts = add_counts({name: fact[name] for name in ("books", "dropped", "splits")} for _, fact in facts)
+            file.write(json.dumps(add_counts([total, bucket_facts]) | {"learnt": learnt}).encode())
+
+    _ = (
+        counts
+        | "AllCounts" >> beam.Flatten()
+        | "AddUp" >> beam.CombineGlobally(_add_up)
+        | "WriteResult" >> beam.Map(write, beam.pvalue.AsSingleton(facts))
+    )
+
+
+def _add_up(counts) -> dict:
+    return add_counts(counts)
+
+
+def finish(plan: Plan, result: dict, dry_run: bool) -> None:
+    """Checks the books, writes what describes the data, and says where it is."""
+    books = books_of(result)
+    statistics = statistics_of(result)
+    print(summary(books, statistics))
+    check_books(books, plan.config.max_bad_fraction, FileSystems.join(plan.directory, REJECTED), dry_run)
+    if dry_run:
+        print("dry run: nothing was written")
+        return
+    scalars = plan.learning.scalars
+    data_directory.complete(plan.directory, plan.config, scalars, plan.files, result, books, statistics)
+    print(f"data directory: {plan.directory}")

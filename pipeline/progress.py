@@ -1,0 +1,51 @@
+"""How far a job is, for the person who waits: bars on standard error with counts and rate.
+
+Workers in the process that started the job share its bars. In other processes nothing shows, and the counters that Beam
+itself collects tell the same.
+"""
+
+import threading
+
+from apache_beam.metrics import Metrics
+
+_lock = threading.Lock()
+_bars: dict = {}
+
+
+def start(totals: dict[str, int]) -> None:
+    """Opens a bar for each stage.
+
+    Args:
+        totals: {stage: how many items it works off}.
+    """
+    from tqdm import tqdm
+
+    for place, (stage, total) in enumerate(totals.items()):
+        bar_format = "{desc:<14} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {unit} [{elapsed}{postfix}]"
+        _bars[stage] = [tqdm(total=total, desc=stage, unit="parts", position=place, bar_format=bar_format, mininterval=0.5), 0]
+
+
+def advance(stage: str, rows: int, items: int = 1) -> None:
+    """Counts what a stage has done.
+
+    Args:
+        stage: its name.
+        rows: records.
+        items: of its total.
+    """
+    Metrics.counter("turnwise", f"{stage}-records").inc(rows)
+    with _lock:
+        if stage in _bars:
+            bar, seen = _bars[stage]
+            _bars[stage][1] = seen = seen + rows
+            elapsed = max(bar.format_dict["elapsed"], 1e-9)
+            bar.set_postfix_str(f"{seen:,} records, {seen / elapsed:,.0f}/s", refresh=False)
+            bar.update(items)
+
+
+def stop() -> None:
+    """Closes the bars."""
+    with _lock:
+        for bar, _ in _bars.values():
+            bar.close()
+        _bars.clear()

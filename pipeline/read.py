@@ -1,0 +1,58 @@
+"""File parts to turns, whatever the format."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from pipeline.files import FilePart, open_bytes, open_parquet, read_lines
+from pipeline.read_csv import CsvRows
+from pipeline.read_jsonl import JsonLines
+from pipeline.read_parquet import ParquetRows
+from pipeline.turns import Reject, reject_of
+
+BLOCK_BYTES = 16 << 20
+
+
+def read_turns(
+    part: FilePart, names: dict[str, str], numeric_features: tuple[str, ...], max_line_bytes: int
+) -> Iterator[tuple[pa.Table, list[Reject]]]:
+    """The turns of a part, block by block.
+
+    Args:
+        part: what to read.
+        names: {column of the turn log or numeric feature: its name in the file}.
+        numeric_features: the user's numeric columns.
+        max_line_bytes: a longer line or row is rejected.
+
+    Yields:
+        Turns (`turn_schema`) and rejected rows. A file that can't be read to its end gives a reject `unreadable_file`.
+    """
+    readers = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}
+    try:
+        yield from readers[part.file.format](part, names, numeric_features, max_line_bytes)
+    except (OSError, EOFError, pa.ArrowException) as error:
+        message = f"{type(error).__name__}: {error}".encode()
+        yield pa.table({}), [reject_of(part.file.number, part.start, 0, "unreadable_file", message)]
+
+
+def _read_jsonl(part, names, numeric_features, max_line_bytes) -> Iterator[tuple[pa.Table, list[Reject]]]:
+    lines = JsonLines(part.file.number, names, numeric_features, max_line_bytes)
+    for run in read_lines(part, BLOCK_BYTES, max_line_bytes):
+        if run.too_long:
+            yield pa.table({}), [reject_of(part.file.number, run.offset, 0, "line_too_long", run.block)]
+        else:
+            yield lines.parse(run.block, run.offset)
+
+
+def _read_csv(part, names, numeric_features, max_line_bytes) -> Iterator[tuple[pa.Table, list[Reject]]]:
+    rows = CsvRows(part.file.number, names, numeric_features, max_line_bytes)
+    with open_bytes(part.file) as stream:
+        yield from rows.parse(stream)
+
+
+def _read_parquet(part, names, numeric_features, max_line_bytes) -> Iterator[tuple[pa.Table, list[Reject]]]:
+    rows = ParquetRows(part.file.number, names, numeric_features)
+    with open_parquet(part.file) as file:
+        groups = range(part.start, file.metadata.num_row_groups if part.end is None else part.end)
+        for group in groups:
+            yield from rows.parse(file, group)

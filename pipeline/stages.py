@@ -1,0 +1,194 @@
+"""The steps of the data job as Beam knows them: thin wraps of the pure functions."""
+
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import TaggedOutput
+
+from pipeline import progress
+from pipeline.analyse import Learning, add_counts, bucket_columns, merge_moments, most_common, train_token_counts
+from pipeline.buckets import CONVERSATION_HASH, partition
+from pipeline.conversations import order_conversations
+from pipeline.encode import BucketWindows, Learnt, Windowing
+from pipeline.files import FilePart
+from pipeline.options import PrepareConfig
+from pipeline.read import read_turns
+from pipeline.text import compile_spacer
+from pipeline.tokens import count_tokens_schema, merge_counts
+from pipeline.turns import Reject, from_ipc, to_ipc, turn_schema
+from pipeline.write import write_shard
+from schemas.data_directory import SPLITS
+
+REJECTS, COUNTS, FACTS, TOKEN_COUNTS, WINDOW_KEYS = "rejects", "counts", "facts", "token_counts", "window_keys"
+# Keys of windows are compared so many to a worker's part: 10 thousand million windows make 1.2 GB each.
+KEY_PARTS = 64
+
+
+class ReadTurns(beam.DoFn):
+    """File parts to (bucket, turns as IPC bytes); `rejects` to (number of the file, rejects); `counts` to facts.
+
+    Args:
+        config: of the job.
+        buckets: how many there are.
+    """
+
+    def __init__(self, config: PrepareConfig, buckets: int):
+        self._config = config
+        self._buckets = buckets
+
+    def process(self, part: FilePart) -> Iterator:
+        """Reads one part."""
+        config, read = self._config, Counter()
+        for turns, rejects in read_turns(part, config.columns, config.numeric_features, config.max_line_bytes):
+            yield from partition(turns, self._buckets)
+            read["turns"] += turns.num_rows
+            yield from _rejected(rejects)
+        progress.advance("read", read["turns"])
+        yield TaggedOutput(COUNTS, {"books": {"turns_read": read["turns"]}})
+
+
+def _rejected(rejects: list[Reject], read: bool = True) -> Iterator[TaggedOutput]:
+    if rejects:
+        reasons = dict(Counter(reject.reason for reject in rejects))
+        books = {"turns_read": len(rejects)} if read else {}
+        yield TaggedOutput(REJECTS, (rejects[0].source, rejects))
+        yield TaggedOutput(COUNTS, {"books": books, "rejected": reasons})
+
+
+class AnalyseBucket(beam.DoFn):
+    """(bucket, turns as IPC bytes) to (bucket, columns of its windows as IPC bytes).
+
+    Also `rejects` and `counts` as `ReadTurns`; `facts` to (bucket, facts); `token_counts` to IPC bytes.
+    """
+
+    def __init__(self, learning: Learning, tokenizer: str):
+        self._learning = learning
+        self._tokenizer = tokenizer
+
+    def setup(self) -> None:
+        """Compiles the tokenizer."""
+        self._space = compile_spacer(self._tokenizer)
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator:
+        """Analyses one bucket."""
+        bucket, chunks = element
+        turns = pa.concat_tables([self._no_turns(), *(from_ipc(chunk) for chunk in chunks if chunk)])
+        conversations = order_conversations(turns)
+        for _, rejects in itertools.groupby(
+            sorted(conversations.rejects, key=lambda reject: reject.source), lambda reject: reject.source
+        ):
+            yield from _rejected(list(rejects), read=False)
+        columns, facts = bucket_columns(conversations, self._space, self._learning)
+        progress.advance("analyse", turns.num_rows)
+        yield TaggedOutput(FACTS, (bucket, facts))
+        yield TaggedOutput(TOKEN_COUNTS, to_ipc(train_token_counts(columns)))
+        yield bucket, to_ipc(columns)
+
+    def _no_turns(self) -> pa.Table:
+        schema = turn_schema(self._learning.numeric_features)
+        return schema.append(pa.field(CONVERSATION_HASH, pa.uint64())).empty_table()
+
+
+class MergeTokenCounts(beam.CombineFn):
+    """Adds up token counts, IPC bytes in and out."""
+
+    FAN_IN = 32
+
+    def create_accumulator(self) -> list[bytes]:
+        """No counts."""
+        return []
+
+    def add_input(self, accumulator: list[bytes], counts: bytes) -> list[bytes]:
+        """Adds one table."""
+        return self._shorten([*accumulator, counts])
+
+    def merge_accumulators(self, accumulators: Iterable[list[bytes]]) -> list[bytes]:
+        """Adds all tables."""
+        return self._shorten(list(itertools.chain.from_iterable(accumulators)))
+
+    def extract_output(self, accumulator: list[bytes]) -> bytes:
+        """The sum of all."""
+        return to_ipc(merge_counts([count_tokens_schema().empty_table(), *map(from_ipc, accumulator)]))
+
+    def _shorten(self, accumulator: list[bytes]) -> list[bytes]:
+        return [self.extract_output(accumulator)] if len(accumulator) > self.FAN_IN else accumulator
+
+
+def learn(facts: list[tuple[int, dict]]) -> dict:
+    """What all buckets' facts say: `labels` (by name), `speakers`, `target_speakers`, `mean` and `scale`."""
+    ordered = [fact for _, fact in sorted(facts, key=lambda item: item[0])]
+    train = add_counts(fact["splits"]["train"] for fact in ordered)
+    mean, scale = merge_moments([fact["moments"] for fact in ordered])
+    return {
+        "labels": sorted(train["labels"]),
+        "speakers": most_common(train["speakers"]),
+        "target_speakers": most_common(train["target_speakers"]),
+        "mean": mean,
+        "scale": scale,
+    }
+
+
+@functools.lru_cache(maxsize=2)
+def read_vocabulary(path: str) -> pa.Array:
+    """The tokens of a vocabulary file, one a line, in the order of their ids."""
+    with FileSystems.open(path) as file:
+        data = file.read()
+    return pa.array(data.decode("utf-8").split("\n")[:-1], pa.string())
+
+
+class WriteWindows(beam.DoFn):
+    """(bucket, columns as IPC bytes) to facts with the bucket's shards, written; `window_keys` to (part, (split, keys)).
+
+    Args:
+        directory: to write to.
+        buckets: how many there are.
+        windowing: how windows are made.
+    """
+
+    def __init__(self, directory: str, buckets: int, windowing: Windowing):
+        self._directory = directory
+        self._buckets = buckets
+        self._windowing = windowing
+
+    def process(self, element: tuple[int, bytes], learnt: dict, transform_fn: str) -> Iterator:
+        """Writes the shards of one bucket."""
+        bucket, columns = element
+        vocabulary = read_vocabulary(FileSystems.join(transform_fn, "assets", "tokens"))
+        names = ("labels", "speakers", "mean", "scale")
+        windows = BucketWindows(
+            from_ipc(columns), Learnt(vocabulary, *(learnt[name] for name in names)), self._windowing
+        )
+        facts = {}
+        for number, split in enumerate(SPLITS):
+            shard = write_shard(self._directory, number, bucket, self._buckets, windows.chunks(number))
+            facts[split] = windows.facts(number)
+            yield {"shards": {shard.name: {"records": shard.records, "sha256": shard.sha256}}}
+            yield from self._keys(number, windows.window_keys(number))
+        progress.advance("write", sum(fact["windows"] for fact in facts.values()))
+        yield {"splits": facts}
+
+    def _keys(self, split: int, keys: np.ndarray) -> Iterator[TaggedOutput]:
+        parts = keys % np.uint64(KEY_PARTS)
+        for part in np.unique(parts):
+            yield TaggedOutput(WINDOW_KEYS, (int(part), (split, keys[parts == part].tobytes())))
+
+
+def duplicates_across_splits(element: tuple[int, Iterable[tuple[int, bytes]]]) -> dict:
+    """Facts: how many windows of each other split have a key that some train window has too."""
+    keys = {split: [np.empty(0, np.uint64)] for split in range(len(SPLITS))}
+    for split, data in element[1]:
+        keys[split].append(np.frombuffer(data, np.uint64))
+    train = np.unique(np.concatenate(keys[0]))
+    return {
+        "splits": {
+            name: {"windows_also_in_train": int(np.isin(np.concatenate(keys[number]), train).sum())}
+            for number, name in enumerate(SPLITS)
+            if number
+        }
+    }
