@@ -2,8 +2,9 @@
 
 import functools
 import itertools
+import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import apache_beam as beam
 import numpy as np
@@ -11,13 +12,13 @@ import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline import progress
 from pipeline.analyse import Learning, add_counts, bucket_columns, merge_moments, most_common, train_token_counts
 from pipeline.buckets import CONVERSATION_HASH, partition
 from pipeline.conversations import order_conversations
 from pipeline.encode import BucketWindows, Learnt, Windowing
 from pipeline.files import FilePart
 from pipeline.options import PrepareConfig
+from pipeline.overlap import OverlappedDoFn
 from pipeline.read import read_turns
 from pipeline.text import compile_spacer
 from pipeline.tokens import count_tokens_schema, merge_counts
@@ -30,7 +31,7 @@ REJECTS, COUNTS, FACTS, TOKEN_COUNTS, WINDOW_KEYS = "rejects", "counts", "facts"
 KEY_PARTS = 64
 
 
-class ReadTurns(beam.DoFn):
+class ReadTurns(OverlappedDoFn):
     """File parts to (bucket, turns as IPC bytes); `rejects` to (number of the file, rejects); `counts` to facts.
 
     Args:
@@ -38,34 +39,39 @@ class ReadTurns(beam.DoFn):
         buckets: how many there are.
     """
 
+    stage = "read"
+
     def __init__(self, config: PrepareConfig, buckets: int):
         self._config = config
         self._buckets = buckets
 
-    def process(self, part: FilePart) -> Iterator:
+    def work(self, part: FilePart) -> tuple[int, list]:
         """Reads one part."""
-        config, read = self._config, Counter()
+        config, outputs, read = self._config, [], 0
         for turns, rejects in read_turns(part, config.columns, config.numeric_features, config.max_line_bytes):
-            yield from partition(turns, self._buckets)
-            read["turns"] += turns.num_rows
-            yield from _rejected(rejects)
-        progress.advance("read", read["turns"])
-        yield TaggedOutput(COUNTS, {"books": {"turns_read": read["turns"]}})
+            outputs += partition(turns, self._buckets)
+            outputs += _rejected(rejects)
+            read += turns.num_rows
+        outputs.append(TaggedOutput(COUNTS, {"books": {"turns_read": read}}))
+        return read, outputs
 
 
-def _rejected(rejects: list[Reject], read: bool = True) -> Iterator[TaggedOutput]:
-    if rejects:
-        reasons = dict(Counter(reject.reason for reject in rejects))
-        books = {"turns_read": len(rejects)} if read else {}
-        yield TaggedOutput(REJECTS, (rejects[0].source, rejects))
-        yield TaggedOutput(COUNTS, {"books": books, "rejected": reasons})
+def _rejected(rejects: list[Reject], read: bool = True) -> list[TaggedOutput]:
+    """Rejects of one file, and their counts; `read` where they are not yet counted as read."""
+    if not rejects:
+        return []
+    reasons = dict(Counter(reject.reason for reject in rejects))
+    counts = {"books": {"turns_read": len(rejects) if read else 0}, "rejected": reasons}
+    return [TaggedOutput(REJECTS, (rejects[0].source, rejects)), TaggedOutput(COUNTS, counts)]
 
 
-class AnalyseBucket(beam.DoFn):
+class AnalyseBucket(OverlappedDoFn):
     """(bucket, turns as IPC bytes) to (bucket, columns of its windows as IPC bytes).
 
     Also `rejects` and `counts` as `ReadTurns`; `facts` to (bucket, facts); `token_counts` to IPC bytes.
     """
+
+    stage = "analyse"
 
     def __init__(self, learning: Learning, tokenizer: str):
         self._learning = learning
@@ -73,22 +79,24 @@ class AnalyseBucket(beam.DoFn):
 
     def setup(self) -> None:
         """Compiles the tokenizer."""
+        super().setup()
         self._space = compile_spacer(self._tokenizer)
 
-    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator:
+    def work(self, element: tuple[int, Iterable[bytes]]) -> tuple[int, list]:
         """Analyses one bucket."""
         bucket, chunks = element
         turns = pa.concat_tables([self._no_turns(), *(from_ipc(chunk) for chunk in chunks if chunk)])
         conversations = order_conversations(turns)
-        for _, rejects in itertools.groupby(
-            sorted(conversations.rejects, key=lambda reject: reject.source), lambda reject: reject.source
-        ):
-            yield from _rejected(list(rejects), read=False)
         columns, facts = bucket_columns(conversations, self._space, self._learning)
-        progress.advance("analyse", turns.num_rows)
-        yield TaggedOutput(FACTS, (bucket, facts))
-        yield TaggedOutput(TOKEN_COUNTS, to_ipc(train_token_counts(columns)))
-        yield bucket, to_ipc(columns)
+        outputs = [
+            (bucket, to_ipc(columns)),
+            TaggedOutput(FACTS, (bucket, facts)),
+            TaggedOutput(TOKEN_COUNTS, to_ipc(train_token_counts(columns))),
+        ]
+        of_file = operator.attrgetter("source")
+        for _, rejects in itertools.groupby(sorted(conversations.rejects, key=of_file), of_file):
+            outputs += _rejected(list(rejects), read=False)
+        return turns.num_rows, outputs
 
     def _no_turns(self) -> pa.Table:
         schema = turn_schema(self._learning.numeric_features)
@@ -142,7 +150,7 @@ def read_vocabulary(path: str) -> pa.Array:
     return pa.array(data.decode("utf-8").split("\n")[:-1], pa.string())
 
 
-class WriteWindows(beam.DoFn):
+class WriteWindows(OverlappedDoFn):
     """(bucket, columns as IPC bytes) to facts with the bucket's shards, written; `window_keys` to (part, (split, keys)).
 
     Args:
@@ -151,12 +159,14 @@ class WriteWindows(beam.DoFn):
         windowing: how windows are made.
     """
 
+    stage = "write"
+
     def __init__(self, directory: str, buckets: int, windowing: Windowing):
         self._directory = directory
         self._buckets = buckets
         self._windowing = windowing
 
-    def process(self, element: tuple[int, bytes], learnt: dict, transform_fn: str) -> Iterator:
+    def work(self, element: tuple[int, bytes], learnt: dict, transform_fn: str) -> tuple[int, list]:
         """Writes the shards of one bucket."""
         bucket, columns = element
         vocabulary = read_vocabulary(FileSystems.join(transform_fn, "assets", "tokens"))
@@ -164,19 +174,19 @@ class WriteWindows(beam.DoFn):
         windows = BucketWindows(
             from_ipc(columns), Learnt(vocabulary, *(learnt[name] for name in names)), self._windowing
         )
-        facts = {}
+        facts, outputs = {}, []
         for number, split in enumerate(SPLITS):
             shard = write_shard(self._directory, number, bucket, self._buckets, windows.chunks(number))
             facts[split] = windows.facts(number)
-            yield {"shards": {shard.name: {"records": shard.records, "sha256": shard.sha256}}}
-            yield from self._keys(number, windows.window_keys(number))
-        progress.advance("write", sum(fact["windows"] for fact in facts.values()))
-        yield {"splits": facts}
+            outputs.append({"shards": {shard.name: {"records": shard.records, "sha256": shard.sha256}}})
+            outputs += self._keys(number, windows.window_keys(number))
+        return sum(fact["windows"] for fact in facts.values()), [*outputs, {"splits": facts}]
 
-    def _keys(self, split: int, keys: np.ndarray) -> Iterator[TaggedOutput]:
+    def _keys(self, split: int, keys: np.ndarray) -> list[TaggedOutput]:
         parts = keys % np.uint64(KEY_PARTS)
-        for part in np.unique(parts):
-            yield TaggedOutput(WINDOW_KEYS, (int(part), (split, keys[parts == part].tobytes())))
+        return [
+            TaggedOutput(WINDOW_KEYS, (int(part), (split, keys[parts == part].tobytes()))) for part in np.unique(parts)
+        ]
 
 
 def duplicates_across_splits(element: tuple[int, Iterable[tuple[int, bytes]]]) -> dict:
