@@ -127,7 +127,7 @@ def small_data_directory(path: pathlib.Path, conversations: int = 24, **kwargs) 
 
 
 class _Transform(tf.Module):
-    """A transform graph with the signature and the vocabulary asset that tf.Transform gives it."""
+    """A transform graph with the inputs, the outputs and the vocabulary asset that tf.Transform gives it."""
 
     def __init__(self, vocabulary: str):
         super().__init__()
@@ -135,14 +135,14 @@ class _Transform(tf.Module):
                                                     tf.lookup.TextFileIndex.LINE_NUMBER)
         self.table = tf.lookup.StaticVocabularyTable(initializer, 1)
 
-    @tf.function(input_signature=[
-        tf.TensorSpec([None], tf.string, "text"), tf.TensorSpec([None, 2], tf.float32, "numeric"),
-        tf.TensorSpec([None], tf.string, "token"), tf.TensorSpec([None], tf.int64, "token_count"),
-        tf.TensorSpec([None, 2], tf.float32, "numeric_mean"), tf.TensorSpec([None, 2], tf.float32, "numeric_scale")])
-    def transform(self, text, numeric, token, token_count, numeric_mean, numeric_scale):
-        words = tf.strings.split(text)[:, :MAX_TOKENS]
+    @tf.function(input_signature=[{
+        "text": tf.TensorSpec([None], tf.string), "numeric": tf.TensorSpec([None, 2], tf.float32),
+        "token": tf.TensorSpec([None], tf.string), "token_count": tf.TensorSpec([None], tf.int64),
+        "numeric_mean": tf.TensorSpec([None, 2], tf.float32), "numeric_scale": tf.TensorSpec([None, 2], tf.float32)}])
+    def transform_fn(self, inputs):
+        words = tf.strings.split(inputs["text"])[:, :MAX_TOKENS]
         ids = tf.ragged.map_flat_values(lambda word: self.table.lookup(word) + 1, words).to_tensor(0)
-        scaled = (numeric - MEANS) / SCALES
+        scaled = (inputs["numeric"] - MEANS) / SCALES
         return {"token_ids": ids, "numeric": tf.where(tf.math.is_nan(scaled), 0.0, scaled)}
 
 
@@ -152,5 +152,5 @@ def write_transform(path: pathlib.Path) -> None:
     vocabulary = path.parent / "tokens"
     vocabulary.write_text("\n".join(["w1", *WORDS]) + "\n")
     module = _Transform(str(vocabulary))
-    tf.saved_model.save(module, str(path), signatures={"serving_default": module.transform})
+    tf.saved_model.save(module, str(path))
     vocabulary.unlink()

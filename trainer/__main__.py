@@ -1,6 +1,7 @@
 """Command line of the trainer: `train` and `evaluate`."""
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ from schemas.exit_status import run_command
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; gives its exit status."""
     args = parse_args(argv)
-    quiet_tensorflow(args.verbose)
+    # tensorflow_transform sets it, and a child process inherits it; with it, Keras is not Keras 3.
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)
     return run_command(lambda: args.run(args), args.verbose)
 
 
@@ -30,12 +32,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def quiet_tensorflow(verbose: bool) -> None:
-    """Silences TensorFlow's start-up messages, and makes sure that Keras is Keras 3; before TensorFlow is imported."""
-    if not verbose:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # tensorflow_transform sets it, and a child process inherits it.
-    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+def import_tensorflow(verbose: bool) -> None:
+    """Imports TensorFlow and Keras, without their start-up messages unless `verbose`."""
+    if verbose:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Some messages come before TensorFlow looks at its log level: they can only be kept from standard error itself.
+    with open(os.devnull, "w") as nowhere:
+        standard_error = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
 
 
 def _add_train(commands, common: argparse.ArgumentParser) -> None:
@@ -60,17 +70,18 @@ def _add_evaluate(commands, common: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    """Trains; the settings are checked before TensorFlow does any work."""
+    """Trains."""
+    import_tensorflow(args.verbose)
     from trainer.config import load_config
-
-    config = load_config(args.preset, args.config, args.settings)
     from trainer.training import train
 
+    config = load_config(args.preset, args.config, args.settings)
     train(args.data_dir, args.model_dir, config, overwrite=args.overwrite)
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     """Evaluates."""
+    import_tensorflow(args.verbose)
     from trainer import evaluate
 
     evaluate.run(args)

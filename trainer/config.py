@@ -158,11 +158,11 @@ def _checked(key: str, value):
     field = _FIELDS[key]
     if value is None and field.type == int | None:
         return None
-    value = _converted(value, field.type)
-    if value is None:
+    converted = _converted(value, field.type)
+    if converted is None:
         raise UsageError(f"{key}: expected {_type_name(field.type)}, got {value!r}")
-    _check_range(key, value, field.metadata)
-    return value
+    _check_range(key, converted, field.metadata)
+    return converted
 
 
 def _converted(value, type_):

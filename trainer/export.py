@@ -12,7 +12,7 @@ import tensorflow as tf
 from schemas import data_directory, model_directory
 from schemas.exit_status import UsageError
 from trainer.config import from_dict
-from trainer.distinct_turns import crop_padding
+from trainer.distinct_turns import encode_by_length
 from trainer.models import IntentClassifier, load_model
 
 
@@ -71,7 +71,10 @@ class Transform:
     def __init__(self, loaded):
         """Wraps what `load_transform` gave."""
         self.loaded = loaded
-        self.signature = loaded.signatures["serving_default"]
+        # The signature `serving_default` that tf.Transform writes has lost the inputs' names; the function has them.
+        function = loaded.transform_fn
+        self.function = function.concrete_functions[0] if hasattr(function, "concrete_functions") else function
+        self.inputs = self.function.structured_input_signature[0][0]
 
     def token_ids(self, texts):
         """Token ids int64 [N, L], padded on the right with 0, of texts string [N]; L is what the longest needs."""
@@ -83,8 +86,8 @@ class Transform:
 
     def _call(self, rows, **given):
         """The graph's outputs for the given inputs, zeros or "" for all others."""
-        inputs = {name: _blank(spec, rows) for name, spec in self.signature.structured_input_signature[1].items()}
-        return self.signature(**{**inputs, **given})
+        blank = {name: _blank(spec, rows) for name, spec in self.inputs.items()}
+        return self.function({**blank, **given})
 
 
 def _blank(spec: tf.TensorSpec, rows) -> tf.Tensor:
@@ -116,9 +119,7 @@ class Serving:
         ids = tf.cast(self.transform.token_ids(texts), tf.int32)[:, : self.max_tokens]
         lengths = tf.math.count_nonzero(ids, axis=1, dtype=tf.int32)
         ids = tf.pad(ids, [[0, 0], [0, self.max_tokens - tf.shape(ids)[1]]])
-        if self.model.encoder.mask_padding:
-            ids = crop_padding(ids, lengths)
-        return self.model.encoder(ids, lengths, training=False), lengths
+        return encode_by_length(self.model.encoder, ids, lengths), lengths
 
 
 def _make_portable(model: IntentClassifier) -> None:

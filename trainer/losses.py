@@ -10,8 +10,8 @@ PACKAGE = "turnwise"
 class BinaryCrossentropy(keras.losses.Loss):
     """Mean over the labels of -[t log p + (1-t) log(1-p)], p = sigmoid(x), in the form that never overflows.
 
-    max(x, 0) - x t + log(1 + exp(-|x|)); source: the weekly report names sigmoid cross-entropy, the textbook prints the
-    formula without its minus sign.
+    log(1 + exp(x)) - x t. Source: the weekly report names sigmoid cross-entropy; the textbook prints the formula
+    without its minus sign.
     """
 
     def __init__(self, reduction="sum_over_batch_size", name="binary_crossentropy", dtype=None):
@@ -20,8 +20,8 @@ class BinaryCrossentropy(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Loss of each window, float32 [B], of labels [B, K] in {0, 1} and logits [B, K]."""
-        losses = ops.maximum(y_pred, 0.0) - y_pred * y_true + ops.log1p(ops.exp(-ops.absolute(y_pred)))
-        return ops.mean(losses, axis=-1)
+        # Not max(x, 0) + log(1 + exp(-|x|)): its pieces have no right derivative at 0.
+        return ops.mean(ops.softplus(y_pred) - y_pred * y_true, axis=-1)
 
 
 LOSSES = {"binary_crossentropy": BinaryCrossentropy}

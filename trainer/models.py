@@ -11,7 +11,7 @@ from schemas.data_directory import Manifest
 from schemas.exit_status import TurnwiseError
 from trainer.attentions import ATTENTIONS
 from trainer.config import Config
-from trainer.distinct_turns import distinct_turns
+from trainer.distinct_turns import distinct_turns, encode_by_length
 from trainer.encoders import ENCODERS
 from trainer.gates import GATES
 from trainer.heads import HEADS
@@ -75,16 +75,12 @@ class IntentClassifier(keras.Model):
         for part, shape in ((encoder, (None, None)), (attention, turn), (gate, turn), (head, features)):
             if not part.built:
                 part.build(shape)
-
-    def build(self, input_shape=None):
-        """Does nothing: the weights exist since the constructor."""
         self.built = True
 
     def call(self, windows, training=None):
         """The outputs of a batch of windows; see the class."""
-        turns = distinct_turns(windows["token_ids"], windows["turn_lengths"], windows["turn_keys"],
-                               crop=self.encoder.mask_padding)
-        encoded = self.encoder(turns.token_ids, turns.lengths, training=training)
+        turns = distinct_turns(windows["token_ids"], windows["turn_lengths"], windows["turn_keys"])
+        encoded = encode_by_length(self.encoder, turns.token_ids, turns.lengths, training=training)
         return self.classify(tf.gather(encoded, turns.positions), windows["turn_lengths"] > 0, windows["numeric"],
                              training=training)
 

@@ -1,0 +1,173 @@
+"""Training: exact epochs, killed and resumed, one and two replicas, what is refused."""
+
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from schemas import data_directory, model_directory
+from schemas.exit_status import DataRefused, TurnwiseError, UsageError
+from tests.data_directories import make_windows, small_data_directory, write_data_directory
+from trainer.callbacks import Progress, StopOnNaN
+from trainer.config import load_config
+from trainer.models import load_model
+from trainer.training import train
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SMALL = ("embedding_dim=6", "units=5", "batch_size=16", "shuffle_buffer=8")
+
+KILLED = """
+import os, signal, sys
+from trainer.callbacks import StopOnNaN
+from trainer.config import load_config
+from trainer.training import train
+
+def kill(self, batch, logs=None):
+    if self.epoch == 2 and batch == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+StopOnNaN.on_train_batch_end = kill
+train(sys.argv[1], sys.argv[2], load_config("default", None, sys.argv[3:]))
+"""
+
+REPLICAS = """
+import sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from trainer.config import load_config
+from trainer.training import local_strategy, train
+assert local_strategy(16).num_replicas_in_sync == 2
+train(sys.argv[1], sys.argv[2], load_config("default", None, sys.argv[3:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A small data directory."""
+    path = tmp_path_factory.mktemp("data") / "data"
+    small_data_directory(path)
+    return path
+
+
+def run_script(script, *arguments):
+    """Runs Python code in a process of its own; gives its exit status and what it wrote to standard error."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def history_of(model_dir):
+    """The figures of every epoch."""
+    return json.loads((model_dir / model_directory.HISTORY).read_text())
+
+
+def weights_of(model_dir):
+    """The weights that were kept."""
+    return [weight.numpy() for weight in load_model(model_dir / model_directory.BEST_MODEL).weights]
+
+
+def test_killed_and_resumed_ends_like_uninterrupted(data, tmp_path, capsys):
+    settings = [*SMALL, "epochs=5", "early_stopping_patience=3"]
+    config = load_config("default", None, settings)
+    train(str(data), str(tmp_path / "whole"), config)
+    status, _ = run_script(KILLED, data, tmp_path / "killed", *settings)
+    assert status == -signal.SIGKILL
+    assert not (tmp_path / "killed" / model_directory.COMPLETED).exists()
+    with pytest.raises(UsageError, match="unfinished training with other settings.*units: 5 there, 4 here"):
+        train(str(data), str(tmp_path / "killed"), load_config("default", None, [*settings, "units=4"]))
+    train(str(data), str(tmp_path / "killed"), config)
+    assert "going on after epoch 2" in capsys.readouterr().out
+    assert history_of(tmp_path / "killed") == history_of(tmp_path / "whole")
+    for resumed, whole in zip(weights_of(tmp_path / "killed"), weights_of(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(resumed, whole)
+
+
+def test_two_replicas_lose_what_one_does(data, tmp_path):
+    settings = [*SMALL, "epochs=3", "dropout=0"]
+    status, error = run_script(REPLICAS, data, tmp_path / "two", *settings)
+    assert status == 0, error
+    train(str(data), str(tmp_path / "one"), load_config("default", None, settings))
+    one, two = (history_of(tmp_path / name)["history"] for name in ("one", "two"))
+    assert len(one["loss"]) == 3
+    assert one.keys() == two.keys()
+    for name, values in one.items():
+        np.testing.assert_allclose(two[name], values, rtol=1e-4, err_msg=name)
+
+
+def test_finished_models_are_kept_unless_overwritten(data, tmp_path):
+    config = load_config("weekly_report", None, [*SMALL, "epochs=1"])
+    progress = train(str(data), str(tmp_path), config)
+    assert (progress.epoch, progress.best_epoch, progress.stopped) == (1, 1, False)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == set(model_directory.NAMES) - {model_directory.EVALUATION}
+    assert {path.name for path in (tmp_path / model_directory.METRICS).iterdir()} == {"train", "validation"}
+    with pytest.raises(UsageError, match="holds a finished model"):
+        train(str(data), str(tmp_path), config)
+    (tmp_path / model_directory.EVALUATION).mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    train(str(data), str(tmp_path), load_config("weekly_report", None, [*SMALL, "epochs=2"]), overwrite=True)
+    assert len(history_of(tmp_path)["history"]["loss"]) == 2
+    assert {path.name for path in tmp_path.iterdir()} == left | {"notes.txt"}
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    config = load_config("default", None, ["early_stopping_patience=2", "monitor=val_loss"])
+    progress = Progress()
+    kept = [progress.add({"val_loss": value}, config) for value in (3.0, 2.0, 2.5, 2.0)]
+    assert kept == [True, True, False, False]
+    assert (progress.best_epoch, progress.best_value, progress.stopped) == (2, 2.0, True)
+
+
+def test_keeping_the_last_epoch_stops_by_the_best_one():
+    config = load_config("default", None, ["early_stopping_patience=2", "keep_best=false"])
+    progress = Progress()
+    kept = [progress.add({"val_micro_f1": value}, config) for value in (0.5, 0.4, 0.45)]
+    assert kept == [True, True, True]
+    assert (progress.best_epoch, progress.stopped) == (3, True)
+
+
+def test_no_validation_windows(tmp_path, capsys):
+    write_data_directory(tmp_path / "data", {"train": make_windows(8, 1), "validation": []})
+    config = load_config("default", None, [*SMALL, "epochs=2", "early_stopping_patience=1"])
+    progress = train(str(tmp_path / "data"), str(tmp_path / "model"), config)
+    assert (progress.epoch, progress.best_epoch, progress.stopped) == (2, 2, False)
+    assert "the validation split is empty" in capsys.readouterr().out
+
+
+def test_no_training_windows(tmp_path):
+    write_data_directory(tmp_path / "data", {"train": [], "validation": make_windows(2, 1)})
+    with pytest.raises(DataRefused, match="train split is empty"):
+        train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("default"))
+
+
+def test_a_loss_that_is_no_number_ends_the_training(data, tmp_path):
+    config = load_config("default", None, [*SMALL, "optimizer=sgd", "learning_rate=3e38"])
+    with pytest.raises(TurnwiseError, match="the loss is (nan|inf) in epoch 1, batch [0-9]+: train with a lower"):
+        train(str(data), str(tmp_path), config)
+    assert not (tmp_path / model_directory.COMPLETED).exists()
+
+
+def test_an_ordinary_loss_goes_on():
+    callback = StopOnNaN()
+    callback.on_epoch_begin(0)
+    callback.on_train_batch_end(0, {"loss": 1e30})
+
+
+def test_a_damaged_backup(data, tmp_path):
+    (tmp_path / model_directory.BACKUP).mkdir()
+    (tmp_path / model_directory.BACKUP / "training.npz").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(TurnwiseError, match="training.npz is damaged"):
+        train(str(data), str(tmp_path), load_config("default", None, SMALL))
+
+
+def test_a_transform_graph_that_is_missing(data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / data_directory.TRANSFORM)
+    with pytest.raises(UsageError, match="no transform graph"):
+        train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("default", None, SMALL))

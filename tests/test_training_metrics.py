@@ -1,0 +1,54 @@
+"""The counts behind the figures shown while training."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.training_metrics import MicroScores
+
+# Window by window: hit, false alarm; miss, hit (0.5 counts as said).
+LABELS = np.array([[1, 0], [1, 1]], np.float32)
+SCORES = np.array([[0.9, 0.7], [0.49, 0.5]], np.float32)
+# TP = 2, FP = 1, FN = 1.
+EXPECTED = {"precision": 2 / 3, "recall": 2 / 3, "micro_f1": 2 / 3, "precision_smoothed": 2 / 3.1,
+            "recall_smoothed": 2 / 3.1}
+
+
+def figures(metric):
+    return {name: float(value) for name, value in metric.result().items()}
+
+
+def test_golden_figures():
+    metric = MicroScores()
+    metric.update_state(LABELS, SCORES)
+    assert figures(metric) == pytest.approx(EXPECTED)
+
+
+def test_counts_add_up_over_batches_and_start_again():
+    metric = MicroScores()
+    metric.update_state(LABELS[:1], SCORES[:1])
+    metric.update_state(LABELS[1:], SCORES[1:])
+    assert figures(metric) == pytest.approx(EXPECTED)
+    metric.reset_state()
+    assert figures(metric) == dict.fromkeys(EXPECTED, 0.0)
+
+
+def test_smoothing_alone_divides_when_nothing_is_said():
+    metric = MicroScores(threshold=0.95)
+    metric.update_state(LABELS, SCORES)
+    assert figures(metric) == dict.fromkeys(EXPECTED, 0.0)
+    assert MicroScores.from_config(metric.get_config()).threshold == 0.95
+
+
+def test_unequal_precision_and_recall():
+    metric = MicroScores()
+    # TP = 1, FP = 2, FN = 0.
+    metric.update_state(np.array([[1, 0, 0]], np.float32), np.array([[1, 1, 1]], np.float32))
+    assert figures(metric) == pytest.approx({"precision": 1 / 3, "recall": 1.0, "micro_f1": 0.5,
+                                             "precision_smoothed": 1 / 3.1, "recall_smoothed": 1 / 1.1})
+
+
+def test_works_in_a_graph():
+    metric = MicroScores()
+    tf.function(metric.update_state)(tf.constant(LABELS), tf.constant(SCORES))
+    assert figures(metric) == pytest.approx(EXPECTED)
