@@ -1,4 +1,4 @@
-"""Windows of a bucket as columns of Examples."""
+"""Windows of a bucket as serialised Examples."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -10,14 +10,15 @@ from scipy.sparse import csr_matrix
 
 from pipeline.analyse import SPLIT, TARGET, scalar_values
 from pipeline.conversations import CONVERSATION
+from pipeline.example_bytes import examples, fixed_bytes, take_and_join, varint_runs, varints
 from pipeline.tokens import TOKENS, look_up, sequence_keys
 from pipeline.transform import z_score
-from pipeline.windows import gather_ragged, previous_turns, window_slots
+from pipeline.windows import previous_turns, window_slots
 from schemas.examples import EMPTY_SPEAKER_ID, EXAMPLE_FEATURES, FIRST_SPEAKER_ID, UNKNOWN_SPEAKER_ID
 
-# Windows are encoded so many at a time, fewer where labels are many: multi-hot rows of 64-bit numbers take the memory.
+# Windows are encoded so many at a time, fewer where labels are many: multi-hot rows take the memory.
 CHUNK_WINDOWS = 20_000
-CHUNK_LABEL_CELLS = 8_000_000
+CHUNK_LABEL_CELLS = 64_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +65,17 @@ class BucketWindows:
         self._ids = look_up(tokens, learnt.vocabulary)
         self._offsets = tokens.offsets.to_numpy().astype(np.int64)
         self._offsets -= self._offsets[0] if len(self._offsets) else 0
-        self._keys = sequence_keys(self._ids, self._offsets)
+        # A turn's part of each feature is serialised once, for all windows it stands in; the last entry is an empty slot's.
+        offsets = np.append(self._offsets, self._offsets[-1])
+        self._token_bytes = varint_runs(self._ids, offsets)
+        self._length_bytes = varints(np.diff(offsets))
+        self._keys = sequence_keys(self._ids, offsets)
+        self._key_bytes = varints(self._keys)
         speaker = columns["speaker"].combine_chunks()
         known = pc.index_in(speaker.dictionary, pa.array(learnt.speakers, pa.string()))
         speaker_ids = pc.add(known, FIRST_SPEAKER_ID).fill_null(UNKNOWN_SPEAKER_ID).to_numpy().astype(np.int64)
         codes = speaker.indices.to_numpy()
-        self._speakers = speaker_ids[codes]
+        self._speaker_bytes = varints(np.append(speaker_ids[codes], EMPTY_SPEAKER_ID))
         self._previous = previous_turns(columns[CONVERSATION].to_numpy(), codes if windowing.same_speaker else None)
         labels = columns["labels"].combine_chunks()
         self._label_turns = pc.list_parent_indices(labels).to_numpy()
@@ -80,8 +86,8 @@ class BucketWindows:
         """The turns with a window in a split."""
         return np.flatnonzero((self._columns[SPLIT].to_numpy() == split) & self._columns[TARGET].to_numpy())
 
-    def chunks(self, split: int) -> Iterator[pa.RecordBatch]:
-        """The windows of a split, in order: list columns named after `EXAMPLE_FEATURES`."""
+    def chunks(self, split: int) -> Iterator[pa.LargeBinaryArray]:
+        """The windows of a split, in order, as serialised Examples."""
         targets = self.targets(split)
         rows = min(CHUNK_WINDOWS, max(1, CHUNK_LABEL_CELLS // max(1, len(self._learnt.labels))))
         for start in range(0, len(targets), rows):
@@ -90,7 +96,7 @@ class BucketWindows:
     def window_keys(self, split: int) -> np.ndarray:
         """A 64-bit key of the token ids of each window of a split, uint64."""
         slots = window_slots(self.targets(split), self._previous, self._windowing.history_turns)
-        keys = np.append(self._keys, 0)[slots]
+        keys = self._keys[slots]
         return sequence_keys(keys.ravel(), np.arange(len(keys) + 1) * slots.shape[1]).astype(np.uint64)
 
     def facts(self, split: int) -> dict:
@@ -119,37 +125,26 @@ class BucketWindows:
         names = self._columns["labels"].combine_chunks().flatten().filter(pa.array(inside & ~known))
         return pairs, {item["values"]: item["counts"] for item in pc.value_counts(names).to_pylist()}
 
-    def _encode(self, targets: np.ndarray) -> pa.RecordBatch:
+    def _encode(self, targets: np.ndarray) -> pa.LargeBinaryArray:
         slots = window_slots(targets, self._previous, self._windowing.history_turns)
-        positions, lengths = gather_ragged(self._offsets, slots)
-        values = scalar_values(self._columns, self._windowing.scalars, targets)
-        columns = {
-            "token_ids": _lists(self._ids[positions], np.concatenate([[0], np.cumsum(lengths.sum(1))])),
-            "turn_lengths": _rows(lengths),
-            "turn_keys": _rows(np.append(self._keys, 0)[slots]),
-            "speakers": _rows(np.append(self._speakers, EMPTY_SPEAKER_ID)[slots]),
-            "numeric": _rows(z_score(values, self._learnt.mean, self._learnt.scale)),
-            "labels": _rows(self._multi_hot(targets)),
-            "conversation_id": _lists(
-                self._columns["conversation_id"].take(pa.array(targets)).cast(pa.string()).combine_chunks().cast(pa.binary()),
-                np.arange(len(targets) + 1),
-            ),
-            "turn_index": _rows(self._columns["turn_index"].to_numpy()[targets, None]),
+        numeric = z_score(scalar_values(self._columns, self._windowing.scalars, targets), self._learnt.mean, self._learnt.scale)
+        ids = self._columns["conversation_id"].take(pa.array(targets)).cast(pa.large_string()).combine_chunks()
+        values = {
+            "token_ids": take_and_join(self._token_bytes, slots),
+            "turn_lengths": take_and_join(self._length_bytes, slots),
+            "turn_keys": take_and_join(self._key_bytes, slots),
+            "speakers": take_and_join(self._speaker_bytes, slots),
+            "numeric": fixed_bytes(numeric),
+            "labels": fixed_bytes(self._multi_hot(targets)),
+            "conversation_id": ids.cast(pa.large_binary()),
+            "turn_index": varints(self._columns["turn_index"].to_numpy()[targets]),
         }
-        return pa.record_batch({feature.name: columns[feature.name] for feature in EXAMPLE_FEATURES})
+        return examples([(feature.name, feature.dtype, values[feature.name]) for feature in EXAMPLE_FEATURES])
 
     def _multi_hot(self, targets: np.ndarray) -> np.ndarray:
         rows = np.full(self._columns.num_rows, -1)
         rows[targets] = np.arange(len(targets))
         inside = (rows[self._label_turns] >= 0) & (self._label_ids >= 0)
-        multi_hot = np.zeros((len(targets), len(self._learnt.labels)), np.int64)
+        multi_hot = np.zeros((len(targets), len(self._learnt.labels)), np.uint8)
         multi_hot[rows[self._label_turns[inside]], self._label_ids[inside]] = 1
         return multi_hot
-
-
-def _lists(values: np.ndarray | pa.Array, offsets: np.ndarray) -> pa.LargeListArray:
-    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values if isinstance(values, pa.Array) else pa.array(values))
-
-
-def _rows(values: np.ndarray) -> pa.LargeListArray:
-    return _lists(values.ravel(), np.arange(len(values) + 1) * values.shape[1])

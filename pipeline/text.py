@@ -14,7 +14,8 @@ FULL_WIDTH = r"[\x{FF01}-\x{FF5E}]"
 
 # Characters that are tokens of their own: scripts written without spaces, and whatever is no letter, digit or mark.
 ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]|[^\p{L}\p{N}\p{M}\p{Z}\p{Cc}\s_]"
-INVISIBLE = r"[\p{Cf}]"
+# Format marks, and NUL, at which tf.strings.lower ends a text.
+INVISIBLE = r"[\p{Cf}\x00]"
 BLANK = r"\p{Z}\p{Cc}\s"
 # Every run of blanks but a single plain space, which stands in almost every place: passing it over saves half the time.
 ODD_BLANKS = rf"[{BLANK}]{{2,}}|[\x{{A0}}\x{{1680}}\x{{2000}}-\x{{200A}}\x{{2028}}\x{{2029}}\x{{202F}}\x{{205F}}\x{{3000}}\p{{Cc}}]"
@@ -33,15 +34,18 @@ def _fold_full_width(texts: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.size(rows) > 0, fold, lambda: texts)
 
 
+def _fold_case(texts: tf.Tensor) -> tf.Tensor:
+    """Lower case without full-width ASCII and invisible characters."""
+    return tf.strings.lower(tf.strings.regex_replace(_fold_full_width(texts), INVISIBLE, ""), encoding="utf-8")
+
+
 def _single_spaces(texts: tf.Tensor) -> tf.Tensor:
     return tf.strings.strip(tf.strings.regex_replace(texts, ODD_BLANKS, " "))
 
 
 def space_unicode(texts: tf.Tensor) -> tf.Tensor:
     """Lower case, full-width ASCII folded; words, punctuation, and each Han, Kana or Hangul character a token."""
-    texts = tf.strings.lower(_fold_full_width(texts), encoding="utf-8")
-    texts = tf.strings.regex_replace(texts, INVISIBLE, "")
-    return _single_spaces(tf.strings.regex_replace(texts, ALONE, r" \0 "))
+    return _single_spaces(tf.strings.regex_replace(_fold_case(texts), ALONE, r" \0 "))
 
 
 def space_whitespace(texts: tf.Tensor) -> tf.Tensor:
@@ -51,9 +55,7 @@ def space_whitespace(texts: tf.Tensor) -> tf.Tensor:
 
 def space_char(texts: tf.Tensor) -> tf.Tensor:
     """Lower case, full-width ASCII folded; each character that is no blank a token."""
-    texts = tf.strings.lower(_fold_full_width(texts), encoding="utf-8")
-    texts = tf.strings.regex_replace(texts, INVISIBLE, "")
-    return _single_spaces(tf.strings.regex_replace(texts, rf"[^{BLANK}]", r" \0 "))
+    return _single_spaces(tf.strings.regex_replace(_fold_case(texts), rf"[^{BLANK}]", r" \0 "))
 
 
 TOKENIZERS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {

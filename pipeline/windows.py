@@ -47,21 +47,3 @@ def window_slots(targets: np.ndarray, previous: np.ndarray, history_turns: int) 
     for k in range(1, 1 + history_turns):
         slots[:, k] = previous[slots[:, k - 1]]
     return slots
-
-
-def gather_ragged(offsets: np.ndarray, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the values of each window's slots stand in a flat list of values.
-
-    Args:
-        offsets: turn t has the values offsets[t] to offsets[t + 1], int64 [T + 1].
-        slots: from `window_slots` [N, S].
-
-    Returns:
-        Positions of all values, window by window and slot by slot, int64; and how many each slot has, int64 [N, S].
-    """
-    lengths = np.append(np.diff(offsets), 0)[slots]
-    flat_lengths = lengths.ravel()
-    starts = np.append(offsets[:-1], 0)[slots].ravel()
-    ends = np.cumsum(flat_lengths)
-    shifts = np.repeat(starts - (ends - flat_lengths), flat_lengths)
-    return shifts + np.arange(len(shifts)), lengths

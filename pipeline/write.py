@@ -12,7 +12,6 @@ import pyarrow as pa
 import tensorflow as tf
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
-from tfx_bsl.coders import example_coder
 
 from pipeline.turns import Reject
 from schemas.data_directory import SPLITS, Shard, shard_name
@@ -23,18 +22,17 @@ GZIP_WBITS = 31
 PACK_BYTES = 4 << 20
 
 
-def write_shard(directory: str, split: int, bucket: int, buckets: int, chunks: Iterable[pa.RecordBatch]) -> Shard:
+def write_shard(directory: str, split: int, bucket: int, buckets: int, chunks: Iterable[pa.LargeBinaryArray]) -> Shard:
     """Writes one shard: made aside, then renamed into place."""
     name = shard_name(SPLITS[split], bucket, buckets)
-    encoder = example_coder.RecordBatchToExamplesEncoder(None)
     records = 0
     with tempfile.NamedTemporaryFile(suffix=".tfrecord") as local:
         # Records are only framed one by one. Packing them in large blocks lets other threads work meanwhile.
         with tf.io.TFRecordWriter(local.name) as writer:
             for chunk in chunks:
-                for record in encoder.encode(chunk):
+                for record in chunk.to_pylist():
                     writer.write(record)
-                records += chunk.num_rows
+                records += len(chunk)
         digest = hashlib.sha256()
         with atomic_file(FileSystems.join(directory, name)) as target:
             packer = zlib.compressobj(GZIP_LEVEL, wbits=GZIP_WBITS)
