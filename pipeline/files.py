@@ -1,5 +1,6 @@
 """Input files: which there are, how they are cut into parts, and their lines."""
 
+import contextlib
 import dataclasses
 import io
 from collections.abc import Iterator
@@ -105,9 +106,11 @@ def cut(file: SourceFile, part_bytes: int) -> list[FilePart]:
     return [FilePart(file, 0, None)]
 
 
-def open_parquet(file: SourceFile) -> pyarrow.parquet.ParquetFile:
+@contextlib.contextmanager
+def open_parquet(file: SourceFile) -> Iterator[pyarrow.parquet.ParquetFile]:
     """Opens a Parquet file on any of Beam's filesystems."""
-    return pyarrow.parquet.ParquetFile(pa.PythonFile(open_raw(file)))
+    with open_raw(file) as raw:
+        yield pyarrow.parquet.ParquetFile(pa.PythonFile(raw))
 
 
 def open_raw(file: SourceFile) -> io.BufferedIOBase:

@@ -95,6 +95,12 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def count_lines(path: pathlib.Path) -> int:
+    """The lines of a gzipped file."""
+    with gzip.open(path) as file:
+        return sum(1 for _ in file)
+
+
 def differences(directory: pathlib.Path, manifest: Manifest) -> list[str]:
     """What differs between a data directory and its manifest: files, counts, hashes, books; each in words."""
     import tensorflow as tf
@@ -123,7 +129,7 @@ def differences(directory: pathlib.Path, manifest: Manifest) -> list[str]:
             problems.append(f"the {split} shards have {records} records, the books {windows}")
     rejected = sum(manifest.books.turns_rejected.values())
     try:
-        lines = sum(1 for path in (directory / data_directory.REJECTED).glob("*.gz") for _ in gzip.open(path))
+        lines = sum(map(count_lines, (directory / data_directory.REJECTED).glob("*.gz")))
     except (OSError, EOFError, zlib.error) as error:
         return [*problems, f"the rejects can't be read: {error}"]
     if lines != rejected:

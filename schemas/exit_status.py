@@ -1,6 +1,5 @@
 """Exit statuses of every command, and the errors that lead to them."""
 
-import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -48,7 +47,6 @@ def run_command(command: Callable[[], None], verbose: bool) -> int:
         message, status = f"{type(error).__name__}: {error}", FAILED
     else:
         return DONE
-    logging.shutdown()
     if verbose:
         traceback.print_exc()
     print(f"error: {' '.join(message.split())}", file=sys.stderr)

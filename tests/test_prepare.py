@@ -125,7 +125,8 @@ def check_parity(directory, log):
     import tensorflow as tf
 
     manifest = read_manifest(directory)
-    turns = {(item["conversation_id"], item["turn_index"]): item for item in map(json.loads, open(log, encoding="utf-8"))}
+    rows = map(json.loads, log.read_text("utf-8").split("\n")[:-1])
+    turns = {(item["conversation_id"], item["turn_index"]): item for item in rows}
     graph = tf.saved_model.load(str(directory / "transform/transform_fn"))
     found = [window for split in SPLITS for window in windows(directory, split)]
     rows = [turns[window["conversation_id"].decode(), int(window["turn_index"])] for window in found]

@@ -95,4 +95,5 @@ def window_texts(directory, window):
 
 def rejects(directory):
     """All rejected rows of a data directory."""
-    return [json.loads(line) for path in sorted((directory / "rejected").glob("*.gz")) for line in gzip.open(path)]
+    files = sorted((directory / "rejected").glob("*.gz"))
+    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).split(b"\n")[:-1]]
