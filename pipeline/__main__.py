@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 def _quiet(verbose: bool) -> None:
     """Keeps the libraries' own logs away, unless asked for."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR)
-    # tf.Transform would set it anyway. Set before TensorFlow is imported, it saves importing Keras, which isn't used here.
+    # tf.Transform would set it anyway. Set before TensorFlow is imported, it saves importing Keras.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

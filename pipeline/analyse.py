@@ -56,9 +56,9 @@ def bucket_columns(conversations: Conversations, space: Callable, learning: Lear
         learning: how.
 
     Returns:
-        Columns `conversation`, `conversation_id`, `turn_index`, `speaker`, `labels`, `target` (bool), `split` (index into
-        `SPLITS`), `tokens`, and one for each scalar (`numeric.<name>`); and the facts: {name: {...}} of JSON types, which
-        `merge_facts` adds up.
+        Columns `conversation`, `conversation_id`, `turn_index`, `speaker`, `labels`, `target` (bool), `split` (index
+        into `SPLITS`), `tokens`, and one for each scalar (`numeric.<name>`); and the facts, of JSON types: `books`,
+        `dropped` and `splits` are counts for `add_counts`, `moments` is for `merge_moments`.
     """
     turns = conversations.turns.combine_chunks()
     conversation = turns[CONVERSATION].to_numpy()

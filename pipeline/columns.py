@@ -18,8 +18,8 @@ def clean_columns(raw: dict[str, pa.Array], numeric_features: tuple[str, ...]) -
     Accepts exactly what `rows.turn_of` accepts for each row alone.
 
     Args:
-        raw: a column for each of the turn log's columns that the input has, of the types of `turn_schema`, `timestamp` of
-            strings or of float64.
+        raw: a column for each of the turn log's columns that the input has, of the types of `turn_schema`,
+            `timestamp` of strings or of float64.
         numeric_features: the user's numeric columns.
 
     Raises:

@@ -20,7 +20,7 @@ class Conversations:
 
     Attributes:
         turns: conversation by conversation (by hash, then id), each in order; the columns of `turn_schema` and
-            `conversation` (its number in the bucket, int64) and `seconds_since_previous_turn` (float64, null where unknown).
+            `conversation` (its number in the bucket, int64) and `seconds_since_previous_turn` (float64, null if unknown).
         rejects: turns that are no part of it.
         ids: id of each conversation.
     """
@@ -34,8 +34,8 @@ def order_conversations(turns: pa.Table) -> Conversations:
     """Orders the turns of a bucket, whatever order they come in.
 
     A conversation whose turns all have a `turn_index` is ordered by it; else, if all have a `timestamp`, by that, and
-    its turns are numbered from 0; else the turns without `turn_index` are rejected (`mixed_order`). Of several rows for one
-    turn (same index; without index: same timestamp, speaker and text) the one with labels is kept, then the latest,
+    its turns are numbered from 0; else the turns without `turn_index` are rejected (`mixed_order`). Of several rows for
+    one turn (same index; without index: same timestamp, speaker and text) the one with labels is kept, then the latest,
     then the greatest speaker, text and labels; the others are rejected (`duplicate_turn`).
 
     Args:
@@ -94,7 +94,9 @@ def _sort_and_deduplicate(
     return turns.take(pa.array(order)), _rejects(turns, lost, "duplicate_turn")
 
 
-def _settle_ties(turns: pa.Table, by_index: np.ndarray, order: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _settle_ties(
+    turns: pa.Table, by_index: np.ndarray, order: np.ndarray, same: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Settles runs of turns that stand at one place of their conversation: the order that is left, and what is lost."""
     starts = np.flatnonzero(np.concatenate([[True], ~same]))
     lengths = np.diff(np.append(starts, len(order)))
@@ -117,7 +119,15 @@ def _settle(run: list[tuple[int, dict]], by_index: bool) -> tuple[list[int], lis
         labels = row["labels"]
         time = row["timestamp"]
         numbers = [(value is not None, value or 0.0) for name, value in row.items() if name.startswith(NUMERIC_PREFIX)]
-        return (labels is not None, time is not None, time or 0.0, row["speaker"], row["text"], sorted(labels or []), numbers)
+        return (
+            labels is not None,
+            time is not None,
+            time or 0.0,
+            row["speaker"],
+            row["text"],
+            sorted(labels or []),
+            numbers,
+        )
 
     def place(item):
         return -item[1]["source"], -item[1]["position"], -item[1]["nested"]
@@ -162,6 +172,8 @@ def _rejects(turns: pa.Table, rows: np.ndarray, reason: str) -> list[Reject]:
     rejects = []
     for row in turns.take(pa.array(rows, pa.int64())).drop_columns([CONVERSATION]).to_pylist():
         source, position, nested = row.pop("source"), row.pop("position"), row.pop("nested")
-        content = json.dumps({name.removeprefix(NUMERIC_PREFIX): value for name, value in row.items()}, ensure_ascii=False)
+        content = json.dumps(
+            {name.removeprefix(NUMERIC_PREFIX): value for name, value in row.items()}, ensure_ascii=False
+        )
         rejects.append(reject_of(source, position, nested, reason, content.encode()))
     return rejects

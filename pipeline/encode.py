@@ -65,7 +65,7 @@ class BucketWindows:
         self._ids = look_up(tokens, learnt.vocabulary)
         self._offsets = tokens.offsets.to_numpy().astype(np.int64)
         self._offsets -= self._offsets[0] if len(self._offsets) else 0
-        # A turn's part of each feature is serialised once, for all windows it stands in; the last entry is an empty slot's.
+        # A turn's part of each feature is serialised once, for all its windows; the last entry is an empty slot's.
         offsets = np.append(self._offsets, self._offsets[-1])
         self._token_bytes = varint_runs(self._ids, offsets)
         self._length_bytes = varints(np.diff(offsets))
@@ -127,7 +127,9 @@ class BucketWindows:
 
     def _encode(self, targets: np.ndarray) -> pa.LargeBinaryArray:
         slots = window_slots(targets, self._previous, self._windowing.history_turns)
-        numeric = z_score(scalar_values(self._columns, self._windowing.scalars, targets), self._learnt.mean, self._learnt.scale)
+        numeric = z_score(
+            scalar_values(self._columns, self._windowing.scalars, targets), self._learnt.mean, self._learnt.scale
+        )
         ids = self._columns["conversation_id"].take(pa.array(targets)).cast(pa.large_string()).combine_chunks()
         values = {
             "token_ids": take_and_join(self._token_bytes, slots),

@@ -90,8 +90,8 @@ def format_of(path: str) -> tuple[str, str | None]:
 def cut(file: SourceFile, part_bytes: int) -> list[FilePart]:
     """Cuts a file into parts of about `part_bytes`: plain JSON Lines by bytes, Parquet by row groups.
 
-    Compressed files and CSV (a quoted field may hold line ends) stay whole, and so does what can't be opened: reading it
-    then says why.
+    Compressed files and CSV (a quoted field may hold line ends) stay whole, and so does what can't be opened: reading
+    it then says why.
     """
     if file.format == "jsonl" and not file.compression:
         starts = range(0, max(file.size, 1), part_bytes)

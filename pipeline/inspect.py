@@ -36,7 +36,9 @@ def run(args: argparse.Namespace) -> None:
         if problems:
             raise DataRefused(f"{directory} differs from its manifest: {'; '.join(problems)}")
         records = sum(shard.records for shard in manifest.shards)
-        print(f"{directory}: {len(manifest.shards)} shards with {records:,} records and the books are as in the manifest")
+        print(
+            f"{directory}: {len(manifest.shards)} shards with {records:,} records and the books are as in the manifest"
+        )
         return
     shard = shard_at(path, manifest)
     window_texts = show(directory, manifest, shard)

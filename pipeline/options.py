@@ -50,8 +50,13 @@ class PrepareConfig:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `prepare`; flags that it doesn't know go to Beam."""
     add = parser.add_argument
-    add("--input", nargs="+", required=True, metavar="PATTERN",
-        help="turn logs: .jsonl (.gz, .zst, .bz2), .csv or .parquet; any path that Beam's filesystems know")
+    add(
+        "--input",
+        nargs="+",
+        required=True,
+        metavar="PATTERN",
+        help="turn logs: .jsonl (.gz, .zst, .bz2), .csv or .parquet; any path that Beam's filesystems know",
+    )
     add("--output_dir", required=True, help="data directory to write")
     add("--overwrite", action="store_true", help="replace a data directory that is there")
     add("--columns", type=_columns, default={}, metavar="COLUMN=NAME,…", help="names of the columns in the input")
@@ -65,9 +70,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--split", type=_split, default="train:8,validation:1,test:1", metavar="SPLIT:WEIGHT,…")
     add("--seed", type=_number(int, 0, 2**63 - 1), default=0, help="decides which conversation lies in which split")
     add("--label_map", metavar="FILE.yaml", help="labels to rename, merge or (null) drop")
-    add("--max_line_bytes", type=_number(int, 1000, 2**30), default=8 << 20, help="longer lines are rejected (default 8 MiB)")
-    add("--max_bad_fraction", type=_number(float, 0, 1), default=0.01,
-        help="refuse the input when more of its rows are rejected (default 0.01)")
+    add(
+        "--max_line_bytes",
+        type=_number(int, 1000, 2**30),
+        default=8 << 20,
+        help="longer lines are rejected (default 8 MiB)",
+    )
+    add(
+        "--max_bad_fraction",
+        type=_number(float, 0, 1),
+        default=0.01,
+        help="refuse the input when more of its rows are rejected (default 0.01)",
+    )
     add("--dry_run", action="store_true", help="read and check the input, show plan and counts, write nothing")
 
 

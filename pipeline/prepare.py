@@ -80,8 +80,10 @@ class Plan:
     def describe(self) -> str:
         """One line for people."""
         size = sum(file.size for file in self.files)
-        return (f"{len(self.files)} file(s), {size / 1e6:,.1f} MB, read in {len(self.parts)} part(s), "
-                f"{self.buckets} bucket(s), as many shards a split")
+        return (
+            f"{len(self.files)} file(s), {size / 1e6:,.1f} MB, read in {len(self.parts)} part(s), "
+            f"{self.buckets} bucket(s), as many shards a split"
+        )
 
 
 def run(args: argparse.Namespace, beam_flags: list[str]) -> None:
@@ -159,7 +161,8 @@ def _analysed(pipeline: beam.Pipeline, plan: Plan) -> tuple:
         (read.turns, every_bucket)
         | "Together" >> beam.Flatten()
         | "ByBucket" >> beam.GroupByKey()
-        | "Analyse" >> beam.ParDo(AnalyseBucket(plan.learning, config.tokenizer)).with_outputs(
+        | "Analyse"
+        >> beam.ParDo(AnalyseBucket(plan.learning, config.tokenizer)).with_outputs(
             REJECTS, COUNTS, FACTS, TOKEN_COUNTS, main="buckets"
         )
     )
@@ -179,11 +182,17 @@ def _write_rejects(rejects: tuple, plan: Plan) -> None:
     names = [file.path for file in plan.files]
     every_shard = rejects[0].pipeline | "RejectShards" >> beam.Create([(n, []) for n in range(count)])
     _ = (
-        (*(side | f"RejectsTo{n}" >> beam.MapTuple(lambda source, found: (source % count, found))
-           for n, side in enumerate(rejects)), every_shard)
+        (
+            *(
+                side | f"RejectsTo{n}" >> beam.MapTuple(lambda source, found: (source % count, found))
+                for n, side in enumerate(rejects)
+            ),
+            every_shard,
+        )
         | "AllRejects" >> beam.Flatten()
         | "ByRejectShard" >> beam.GroupByKey()
-        | "WriteRejects" >> beam.MapTuple(
+        | "WriteRejects"
+        >> beam.MapTuple(
             lambda shard, found: write_rejects(paths[shard], [reject for some in found for reject in some], names)
         )
     )
@@ -196,7 +205,9 @@ def _write_result(pipeline: beam.Pipeline, plan: Plan, counts: list, facts: beam
     def write(total: dict, facts: list) -> None:
         with atomic_file(result) as file:
             learnt = {name: value for name, value in learn(facts).items() if isinstance(value, list)}
-            bucket_facts = add_counts({name: fact[name] for name in ("books", "dropped", "splits")} for _, fact in facts)
+            bucket_facts = add_counts(
+                {name: fact[name] for name in ("books", "dropped", "splits")} for _, fact in facts
+            )
             file.write(json.dumps(add_counts([total, bucket_facts]) | {"learnt": learnt}).encode())
 
     _ = (

@@ -22,7 +22,10 @@ def start(totals: dict[str, int]) -> None:
 
     for place, (stage, total) in enumerate(totals.items()):
         bar_format = "{desc:<14} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {unit} [{elapsed}{postfix}]"
-        _bars[stage] = [tqdm(total=total, desc=stage, unit="parts", position=place, bar_format=bar_format, mininterval=0.5), 0]
+        _bars[stage] = [
+            tqdm(total=total, desc=stage, unit="parts", position=place, bar_format=bar_format, mininterval=0.5),
+            0,
+        ]
 
 
 def advance(stage: str, rows: int, items: int = 1) -> None:

@@ -41,7 +41,9 @@ class CsvRows:
         turns, rejects = [], []
         for line, fields, problem in rows:
             try:
-                turns.append(self._turn(header, fields, problem) | {"source": self._source, "position": line, "nested": 0})
+                turns.append(
+                    self._turn(header, fields, problem) | {"source": self._source, "position": line, "nested": 0}
+                )
             except RowRejected as reason:
                 rejects.append(self._reject(line, fields, str(reason)))
             if len(turns) + len(rejects) >= BATCH_ROWS:

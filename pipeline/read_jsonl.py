@@ -99,7 +99,9 @@ class JsonLines:
             return self._clean({name: rows.column(raw) for name, raw in self._names.items()}, positions, 0)
         flat = rows.filter(pc.invert(conversations))
         conversations = conversations.to_numpy(zero_copy_only=False)
-        tables = [self._clean({name: flat.column(raw) for name, raw in self._names.items()}, positions[~conversations], 0)]
+        tables = [
+            self._clean({name: flat.column(raw) for name, raw in self._names.items()}, positions[~conversations], 0)
+        ]
         nested = rows.filter(pa.array(conversations))
         turns = nested.column(TURNS)
         counts = turns.value_lengths().to_numpy()

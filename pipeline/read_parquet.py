@@ -17,8 +17,8 @@ BATCH_ROWS = 65_536
 class ParquetRows:
     """Parses row groups.
 
-    Strings may be dictionaries, large or binary; `turn_index` any integer; `timestamp` a string, a number of seconds or a
-    timestamp (without a zone: UTC).
+    Strings may be dictionaries, large or binary; `turn_index` any integer; `timestamp` a string, a number of seconds or
+    a timestamp (without a zone: UTC).
 
     Args:
         source: number of the input file.

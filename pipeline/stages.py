@@ -151,7 +151,9 @@ def read_vocabulary(path: str) -> pa.Array:
 
 
 class WriteWindows(OverlappedDoFn):
-    """(bucket, columns as IPC bytes) to facts with the bucket's shards, written; `window_keys` to (part, (split, keys)).
+    """(bucket, columns as IPC bytes) to facts with the bucket's shards, which it writes.
+
+    Also `window_keys` to (part, (split, keys)).
 
     Args:
         directory: to write to.

@@ -36,11 +36,14 @@ def check_books(books: Books, max_bad_fraction: float, rejected: str, dry_run: b
     if bad > max_bad_fraction * books.turns_read:
         reasons = ", ".join(f"{reason} {count}" for reason, count in books.turns_rejected.items())
         where = "" if dry_run else f"; they are in {rejected}"
-        raise DataRefused(f"{bad} of {books.turns_read} rows are rejected ({reasons}), more than --max_bad_fraction "
-                          f"{max_bad_fraction}{where}")
+        raise DataRefused(
+            f"{bad} of {books.turns_read} rows are rejected ({reasons}), more than --max_bad_fraction "
+            f"{max_bad_fraction}{where}"
+        )
     if not dry_run and not books.windows["train"]:
-        raise DataRefused(f"no turn with labels lies in the train split: {books.turns_read} rows read, "
-                          f"{books.targets} with labels")
+        raise DataRefused(
+            f"no turn with labels lies in the train split: {books.turns_read} rows read, {books.targets} with labels"
+        )
 
 
 def statistics_of(result: dict) -> dict:
@@ -84,7 +87,11 @@ def distribution(histogram: dict[str, int]) -> dict[str, float]:
     if not total:
         return {}
     values = sorted(counts)
-    result = {"mean": sum(value * count for value, count in counts.items()) / total, "min": values[0], "max": values[-1]}
+    result = {
+        "mean": sum(value * count for value, count in counts.items()) / total,
+        "min": values[0],
+        "max": values[-1],
+    }
     for quantile in QUANTILES:
         seen = 0
         for value in values:
@@ -98,13 +105,17 @@ def distribution(histogram: dict[str, int]) -> dict[str, float]:
 def summary(books: Books, statistics: dict) -> str:
     """The books for people, some lines."""
     rejected, dropped = sum(books.turns_rejected.values()), sum(books.dropped.values())
-    lines = [f"turns read    {books.turns_read:>12,} = {rejected:,} rejected + {books.history_only:,} history only"
-             f" + {books.targets:,} targets"]
+    lines = [
+        f"turns read    {books.turns_read:>12,} = {rejected:,} rejected + {books.history_only:,} history only"
+        f" + {books.targets:,} targets"
+    ]
     lines += [f"  rejected    {count:>12,} {reason}" for reason, count in books.turns_rejected.items()]
     windows = " + ".join(f"{count:,} {split}" for split, count in books.windows.items())
     lines.append(f"targets       {books.targets:>12,} = {windows} + {dropped:,} dropped")
     lines += [f"  dropped     {count:>12,} {reason}" for reason, count in books.dropped.items()]
     for split, numbers in statistics["splits"].items():
-        lines.append(f"{split:<13} {numbers['conversations']:>12,} conversations, {numbers['turns']:,} turns, "
-                     f"{len(numbers['labels'])} labels, {numbers['out_of_vocabulary_rate']:.2%} of tokens unknown")
+        lines.append(
+            f"{split:<13} {numbers['conversations']:>12,} conversations, {numbers['turns']:,} turns, "
+            f"{len(numbers['labels'])} labels, {numbers['out_of_vocabulary_rate']:.2%} of tokens unknown"
+        )
     return "\n".join(lines)

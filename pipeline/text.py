@@ -18,7 +18,10 @@ ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]|[^\p{L}\p{N}\p{M}\p{Z}\p{C
 INVISIBLE = r"[\p{Cf}\x00]"
 BLANK = r"\p{Z}\p{Cc}\s"
 # Every run of blanks but a single plain space, which stands in almost every place: passing it over saves half the time.
-ODD_BLANKS = rf"[{BLANK}]{{2,}}|[\x{{A0}}\x{{1680}}\x{{2000}}-\x{{200A}}\x{{2028}}\x{{2029}}\x{{202F}}\x{{205F}}\x{{3000}}\p{{Cc}}]"
+ODD_BLANKS = (
+    rf"[{BLANK}]{{2,}}"
+    r"|[\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\p{Cc}]"
+)
 
 
 def _fold_full_width(texts: tf.Tensor) -> tf.Tensor:

@@ -47,7 +47,10 @@ def space_column(texts: pa.Array, space: Callable) -> pa.Array:
     if pc.any(pc.match_substring(texts, SEPARATOR)).as_py():
         return pa.array(space(np.array(texts.cast(pa.binary()).to_pylist(), object)).numpy(), pa.string())
     joined = [_joined(texts.slice(start, JOINED_TEXTS)) for start in range(0, len(texts), JOINED_TEXTS)]
-    spaced = [pc.split_pattern(pa.array([some], pa.string()), SEPARATOR).values for some in space(np.array(joined, object)).numpy()]
+    spaced = [
+        pc.split_pattern(pa.array([some], pa.string()), SEPARATOR).values
+        for some in space(np.array(joined, object)).numpy()
+    ]
     # A separator stands as a token of its own, between blanks, or is left as it is.
     return pc.ascii_trim(pa.chunked_array(spaced, pa.string()).combine_chunks(), " ")
 

@@ -1,7 +1,7 @@
 """The tf.Transform graph of a single turn: text to token ids, scalars to z-scores.
 
-It is learnt from what the data job has counted already: one row a distinct token, not one a token. The same graph lies in
-the exported SavedModel.
+It is learnt from what the data job has counted already: one row a distinct token, not one a token. The same graph lies
+in the exported SavedModel.
 """
 
 from collections.abc import Callable

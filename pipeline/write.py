@@ -16,7 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline.turns import Reject
 from schemas.data_directory import SPLITS, Shard, shard_name
 
-# The fastest: on windows, which repeat each turn up to six times, higher levels cost twice the time for 5 % of the size.
+# The fastest: windows repeat each turn up to six times, so that higher levels cost twice the time for 5 % of the size.
 GZIP_LEVEL = 1
 GZIP_WBITS = 31
 PACK_BYTES = 4 << 20

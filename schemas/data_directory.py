@@ -53,8 +53,10 @@ class Books:
         windows = sum(self.windows.values())
         wrong = []
         if self.turns_read != rejected + self.history_only + self.targets:
-            wrong.append(f"{self.turns_read} turns read, but {rejected} rejected + {self.history_only} history only"
-                         f" + {self.targets} targets")
+            wrong.append(
+                f"{self.turns_read} turns read, but {rejected} rejected + {self.history_only} history only"
+                f" + {self.targets} targets"
+            )
         if self.targets != windows + dropped:
             wrong.append(f"{self.targets} targets, but {windows} windows + {dropped} dropped")
         return wrong

@@ -30,11 +30,17 @@ class Feature:
 
 
 EXAMPLE_FEATURES = (
-    Feature("token_ids", "int64", None,
-            "ids of all slots, one slot after another; 1 to vocabulary size, the last one is out-of-vocabulary"),
+    Feature(
+        "token_ids",
+        "int64",
+        None,
+        "ids of all slots, one slot after another; 1 to vocabulary size, the last one is out-of-vocabulary",
+    ),
     Feature("turn_lengths", "int64", ("slots",), "tokens of each slot; 0 is an empty slot"),
     Feature("turn_keys", "int64", ("slots",), "64-bit hash, equal for equal token ids; 0 is an empty slot"),
-    Feature("speakers", "int64", ("slots",), "0 is an empty slot, 1 a speaker unseen in training, 2 and up the manifest's"),
+    Feature(
+        "speakers", "int64", ("slots",), "0 is an empty slot, 1 a speaker unseen in training, 2 and up the manifest's"
+    ),
     Feature("numeric", "float32", ("numeric",), "z-scored scalars of the current turn; a missing value is 0"),
     Feature("labels", "int64", ("labels",), "multi-hot labels of the current turn, in the order of labels.json"),
     Feature("conversation_id", "bytes", (), "the conversation, UTF-8"),
@@ -80,6 +86,8 @@ def parsing_spec(sizes: WindowSizes, names: tuple[str, ...] | None = None) -> di
             continue
         shape, dtype = sizes.of(feature), dtypes[feature.dtype]
         spec[feature.name] = (
-            tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) if shape is None else tf.io.FixedLenFeature(shape, dtype)
+            tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
+            if shape is None
+            else tf.io.FixedLenFeature(shape, dtype)
         )
     return spec

@@ -19,8 +19,12 @@ COLUMNS = (
     Column("timestamp", "RFC 3339 string or seconds", False, "order, and the scalar `seconds_since_previous_turn`"),
     Column("speaker", "string", True, "`user`, `agent`, …"),
     Column("text", "string", True, "UTF-8; may be empty"),
-    Column("labels", "list of strings", False,
-           "there and not null: the turn is a target, `[]` a target with no intent; absent or null: history only"),
+    Column(
+        "labels",
+        "list of strings",
+        False,
+        "there and not null: the turn is a target, `[]` a target with no intent; absent or null: history only",
+    ),
 )
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 DERIVED_NUMERIC = ("turn_index", "seconds_since_previous_turn")

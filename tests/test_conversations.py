@@ -14,7 +14,9 @@ from pipeline.turns import turn_schema
 def ordered(*rows):
     """Orders rows (id, index, timestamp, speaker, text, labels), whose place is their position."""
     names = ("conversation_id", "turn_index", "timestamp", "speaker", "text", "labels")
-    turns = [dict(zip(names, row, strict=True)) | {"source": 0, "position": n, "nested": 0} for n, row in enumerate(rows)]
+    turns = [
+        dict(zip(names, row, strict=True)) | {"source": 0, "position": n, "nested": 0} for n, row in enumerate(rows)
+    ]
     table = pa.Table.from_pylist(turns, turn_schema(()))
     hashes = hash_strings(table["conversation_id"].combine_chunks(), b"conversation")
     return order_conversations(table.append_column(CONVERSATION_HASH, pa.array(hashes)))
@@ -25,7 +27,9 @@ def content(result, *columns):
 
 
 def test_turn_index_orders_and_gaps_stay():
-    result = ordered(("a", 9, None, "u", "third", None), ("a", 0, None, "u", "first", []), ("a", 4, None, "u", "second", None))
+    result = ordered(
+        ("a", 9, None, "u", "third", None), ("a", 0, None, "u", "first", []), ("a", 4, None, "u", "second", None)
+    )
     assert content(result, "text", "turn_index") == [("first", 0), ("second", 4), ("third", 9)]
     assert result.turns["seconds_since_previous_turn"].to_pylist() == [None, None, None]
 
@@ -45,7 +49,7 @@ def test_turns_without_place_are_rejected_where_the_others_have_only_an_index():
 
 def test_conversations_stay_apart():
     result = ordered(*((name, index, None, "u", f"{name}{index}", None) for index in (1, 0) for name in "ab"))
-    texts = [text for text, in content(result, "text")]
+    texts = [text for (text,) in content(result, "text")]
     assert texts in (["a0", "a1", "b0", "b1"], ["b0", "b1", "a0", "a1"])
     assert result.turns["conversation"].to_pylist() == [0, 0, 1, 1]
     assert [name for name in result.ids.to_pylist()] == [texts[0][0], texts[2][0]]
@@ -86,8 +90,14 @@ def test_turns_at_one_time_are_all_kept_unless_equal():
 def test_any_order_of_rows_gives_the_same_turns():
     rng = random.Random(3)
     rows = [
-        (f"c{rng.randrange(5)}", rng.choice([None, rng.randrange(6)]), rng.choice([None, float(rng.randrange(4))]),
-         rng.choice("uv"), rng.choice("xyz"), rng.choice([None, [], ["l"]]))
+        (
+            f"c{rng.randrange(5)}",
+            rng.choice([None, rng.randrange(6)]),
+            rng.choice([None, float(rng.randrange(4))]),
+            rng.choice("uv"),
+            rng.choice("xyz"),
+            rng.choice([None, [], ["l"]]),
+        )
         for _ in range(200)
     ]
     rows = [row for row in rows if row[1] is not None or row[2] is not None]

@@ -11,17 +11,21 @@ from pipeline.example_bytes import examples, fixed_bytes, take_and_join, varint_
 int64 = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300)
 
 
-@hypothesis.given(rows=st.lists(st.tuples(st.lists(int64, max_size=5), st.binary(max_size=200)), min_size=1, max_size=5))
+@hypothesis.given(
+    rows=st.lists(st.tuples(st.lists(int64, max_size=5), st.binary(max_size=200)), min_size=1, max_size=5)
+)
 @hypothesis.settings(max_examples=100, deadline=None)
 def test_examples_parse_as_what_went_in(rows):
     lists, texts = zip(*rows, strict=True)
     offsets = np.concatenate([[0], np.cumsum([len(some) for some in lists])])
     floats = np.array([[len(some), 0.5] for some in lists], np.float32)
-    serialised = examples([
-        ("numbers", "int64", varint_runs(np.array(sum(lists, []), np.int64), offsets)),
-        ("a" * 130, "float32", fixed_bytes(floats)),
-        ("text", "bytes", pa.array(texts, pa.large_binary())),
-    ])
+    serialised = examples(
+        [
+            ("numbers", "int64", varint_runs(np.array(sum(lists, []), np.int64), offsets)),
+            ("a" * 130, "float32", fixed_bytes(floats)),
+            ("text", "bytes", pa.array(texts, pa.large_binary())),
+        ]
+    )
     for data, numbers, text, pair in zip(serialised.to_pylist(), lists, texts, floats, strict=True):
         features = tf.train.Example.FromString(data).features.feature
         assert list(features["numbers"].int64_list.value) == numbers
@@ -32,7 +36,12 @@ def test_examples_parse_as_what_went_in(rows):
 def test_varints_are_those_of_protocol_buffers():
     # The example of protobuf.dev/programming-guides/encoding: 150 is 96 01.
     assert varints(np.array([0, 1, 127, 128, 150, -1])).to_pylist() == [
-        b"\x00", b"\x01", b"\x7f", b"\x80\x01", b"\x96\x01", b"\xff" * 9 + b"\x01"
+        b"\x00",
+        b"\x01",
+        b"\x7f",
+        b"\x80\x01",
+        b"\x96\x01",
+        b"\xff" * 9 + b"\x01",
     ]
 
 

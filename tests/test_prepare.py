@@ -69,9 +69,16 @@ def test_windows_hold_the_turn_its_history_labels_and_scalars(tmp_path):
 
 def test_history_of_the_same_speaker(tmp_path):
     rows = [row("a", n, f"w{n}", "user" if n % 2 else "agent", ["x"] if n == 5 else None) for n in range(6)]
-    directory = prepared(write_jsonl(tmp_path / "l.jsonl", rows), tmp_path / "d", *ALL_TRAIN,
-                         "--history", "same_speaker", "--history_turns", "3")
-    window, = windows(directory)
+    directory = prepared(
+        write_jsonl(tmp_path / "l.jsonl", rows),
+        tmp_path / "d",
+        *ALL_TRAIN,
+        "--history",
+        "same_speaker",
+        "--history_turns",
+        "3",
+    )
+    (window,) = windows(directory)
     assert window_texts(directory, window) == ["w5", "w3", "w1", ""]
 
 
@@ -93,7 +100,11 @@ def test_nothing_is_learnt_from_validation_and_test(tmp_path, directory):
     rows = dialogues()
     for item in rows:
         if item["conversation_id"] not in train:
-            item |= {"text": "secret words " + item["text"], "speaker": "stranger", "timestamp": 7e9 + item["turn_index"] ** 3}
+            item |= {
+                "text": "secret words " + item["text"],
+                "speaker": "stranger",
+                "timestamp": 7e9 + item["turn_index"] ** 3,
+            }
             if "labels" in item:
                 item["labels"] = ["secret_label", *item["labels"]]
     other = prepared(write_jsonl(tmp_path / "l.jsonl", rows), tmp_path / "d", "--split", "train:6,validation:2,test:2")
@@ -132,14 +143,20 @@ def check_parity(directory, log):
     rows = [turns[window["conversation_id"].decode(), int(window["turn_index"])] for window in found]
     count, scalars = len(found), len(manifest.numeric_features)
     previous = [turns.get((item["conversation_id"], item["turn_index"] - 1), {}) for item in rows]
-    seconds = [item.get("timestamp", np.nan) - before.get("timestamp", item.get("timestamp", np.nan))
-               for item, before in zip(rows, previous, strict=True)]
-    given = graph.transform_fn({
-        "text": tf.constant([item["text"] for item in rows]),
-        "numeric": tf.constant(np.stack([[item["turn_index"] for item in rows], seconds], 1).astype(np.float32)),
-        "token": tf.fill([count], ""), "token_count": tf.zeros([count], tf.int64),
-        "numeric_mean": tf.zeros([count, scalars]), "numeric_scale": tf.zeros([count, scalars]),
-    })
+    seconds = [
+        item.get("timestamp", np.nan) - before.get("timestamp", item.get("timestamp", np.nan))
+        for item, before in zip(rows, previous, strict=True)
+    ]
+    given = graph.transform_fn(
+        {
+            "text": tf.constant([item["text"] for item in rows]),
+            "numeric": tf.constant(np.stack([[item["turn_index"] for item in rows], seconds], 1).astype(np.float32)),
+            "token": tf.fill([count], ""),
+            "token_count": tf.zeros([count], tf.int64),
+            "numeric_mean": tf.zeros([count, scalars]),
+            "numeric_scale": tf.zeros([count, scalars]),
+        }
+    )
     for window, ids, numeric in zip(found, given["token_ids"].numpy(), given["numeric"].numpy(), strict=True):
         length = window["turn_lengths"][0]
         assert ids[:length].tolist() == window["token_ids"][:length].tolist() and not ids[length:].any()
@@ -155,10 +172,13 @@ def test_order_of_files_and_rows_does_not_matter(tmp_path, log, directory):
     assert shards(other) == shards(directory)
 
 
-@pytest.mark.parametrize("flags", [
-    ("--direct_running_mode=multi_threading", "--direct_num_workers=3"),
-    pytest.param(("--direct_running_mode=multi_processing", "--direct_num_workers=2"), marks=pytest.mark.slow),
-])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--direct_running_mode=multi_threading", "--direct_num_workers=3"),
+        pytest.param(("--direct_running_mode=multi_processing", "--direct_num_workers=2"), marks=pytest.mark.slow),
+    ],
+)
 def test_workers_do_not_matter(tmp_path, log, directory, flags):
     other = prepared(log, tmp_path / "d", "--split", "train:6,validation:2,test:2", "--runner=FnApiRunner", *flags)
     assert shards(other) == shards(directory)
@@ -192,17 +212,21 @@ def test_rejects_name_file_place_reason_and_content(tmp_path):
     path = write_jsonl(tmp_path / "l.jsonl", [*dialogues(4), b"broken \xff", row("x", 0, None)])
     directory = prepared(path, tmp_path / "d", *ALL_TRAIN, "--max_bad_fraction", "0.5")
     found = rejects(directory)
-    assert [(item["file"], item["reason"]) for item in found] == [(str(path), "invalid_utf8"), (str(path), "missing_value")]
+    assert [(item["file"], item["reason"]) for item in found] == [
+        (str(path), "invalid_utf8"),
+        (str(path), "missing_value"),
+    ]
     assert found[0]["content"] == "broken \\xff"
-    assert json.loads(path.read_bytes()[found[1]["position"]:].split(b"\n")[0])["conversation_id"] == "x"
+    assert json.loads(path.read_bytes()[found[1]["position"] :].split(b"\n")[0])["conversation_id"] == "x"
 
 
 def test_the_label_map_renames_merges_and_drops(tmp_path):
     labels = [["a", "b"], ["c"], ["a", "c"], []]
     rows = [row(f"c{n}", 0, labels=some) for n, some in enumerate(labels)]
     (tmp_path / "map.yaml").write_text("a: one\nb: one\nc: null\n")
-    directory = prepared(write_jsonl(tmp_path / "l.jsonl", rows), tmp_path / "d", *ALL_TRAIN,
-                         "--label_map", str(tmp_path / "map.yaml"))
+    directory = prepared(
+        write_jsonl(tmp_path / "l.jsonl", rows), tmp_path / "d", *ALL_TRAIN, "--label_map", str(tmp_path / "map.yaml")
+    )
     assert read_labels(directory) == ["one"]
     found = {window["conversation_id"]: window["labels"].tolist() for window in windows(directory)}
     assert found == {b"c0": [1], b"c2": [1], b"c3": [0]}
@@ -211,7 +235,9 @@ def test_the_label_map_renames_merges_and_drops(tmp_path):
 
 def test_numeric_features_become_scalars(tmp_path):
     rows = [row("a", n, labels=["x"], price=price) for n, price in enumerate([1, None, 5])]
-    directory = prepared(write_jsonl(tmp_path / "l.jsonl", rows), tmp_path / "d", *ALL_TRAIN, "--numeric_features", "price")
+    directory = prepared(
+        write_jsonl(tmp_path / "l.jsonl", rows), tmp_path / "d", *ALL_TRAIN, "--numeric_features", "price"
+    )
     assert read_manifest(directory).numeric_features == ("turn_index", "seconds_since_previous_turn", "price")
     # 1 and 5: mean 3, deviation 2; what is missing counts as the mean.
     assert [window["numeric"][2] for window in windows(directory)] == [-1.0, 0.0, 1.0]
@@ -221,7 +247,8 @@ def test_statistics(directory):
     train = json.loads((directory / "statistics.json").read_text())["splits"]["train"]
     assert train["windows"] == len(windows(directory)) == sum(train["labels"].values())
     assert train["turns_per_conversation"] == {"mean": 6.0, "min": 6, "max": 6} | dict.fromkeys(
-        ("p5", "p25", "p50", "p75", "p95", "p99"), 6)
+        ("p5", "p25", "p50", "p75", "p95", "p99"), 6
+    )
     assert train["tokens_per_turn"]["p50"] == 3 and train["labels_per_turn"] == {"1": train["windows"]}
     assert train["out_of_vocabulary_rate"] == 0.0
 
@@ -287,14 +314,28 @@ def test_verify_finds_damage(tmp_path, log, damage, capsys):
         with gzip.open(directory / "rejected/rejected-00000-of-00001.jsonl.gz", "ab") as file:
             file.write(b"{}\n")
     assert main(["inspect", str(directory), "--verify"]) == DATA_REFUSED
-    assert {"extra": "is not in the manifest", "rejects": "rejects are written"}.get(damage, shard.name) in capsys.readouterr().err
+    assert {"extra": "is not in the manifest", "rejects": "rejects are written"}.get(
+        damage, shard.name
+    ) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags", [
-    ("--split", "train:0"), ("--split", "train:1,train:2"), ("--split", "all:1"), ("--max_tokens", "0"), ("--columns", "text"),
-    ("--columns", "nothing=x"), ("--columns", "text=speaker"), ("--numeric_features", "text"), ("--tokenizer", "magic"),
-    ("--label_map", "nowhere.yaml"), ("--max_bad_fraction", "2"), ("--history_turns", "five"),
-])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--split", "train:0"),
+        ("--split", "train:1,train:2"),
+        ("--split", "all:1"),
+        ("--max_tokens", "0"),
+        ("--columns", "text"),
+        ("--columns", "nothing=x"),
+        ("--columns", "text=speaker"),
+        ("--numeric_features", "text"),
+        ("--tokenizer", "magic"),
+        ("--label_map", "nowhere.yaml"),
+        ("--max_bad_fraction", "2"),
+        ("--history_turns", "five"),
+    ],
+)
 def test_wrong_flags(tmp_path, log, flags):
     try:
         status = prepare(log, tmp_path / "d", *flags)
@@ -304,7 +345,10 @@ def test_wrong_flags(tmp_path, log, flags):
 
 
 @hypothesis.given(
-    damage=st.lists(st.tuples(st.integers(0, 71), st.integers(0, 200), st.sampled_from(["cut", "flip", "drop", "repeat"])), max_size=25)
+    damage=st.lists(
+        st.tuples(st.integers(0, 71), st.integers(0, 200), st.sampled_from(["cut", "flip", "drop", "repeat"])),
+        max_size=25,
+    )
 )
 @hypothesis.settings(max_examples=5, deadline=None)
 def test_the_books_balance_under_random_damage(tmp_path_factory, damage):

@@ -23,7 +23,7 @@ NAMES = {name: name for name in COLUMN_NAMES}
 
 def read(path, numeric=(), names=NAMES, part_bytes=1 << 20, max_line_bytes=10_000):
     """All turns (dicts) and rejects of a file, read in parts."""
-    file, = match_files([str(path)])
+    (file,) = match_files([str(path)])
     names = names | {name: name for name in numeric}
     turns, rejects = [], []
     for part in cut(file, part_bytes):
@@ -51,7 +51,8 @@ def zstd_open(path, mode):
 
 
 @pytest.mark.parametrize(
-    ("name", "opener"), [("l.jsonl", open), ("l.jsonl.gz", gzip.open), ("l.ndjson.bz2", bz2.open), ("l.json.zst", zstd_open)]
+    ("name", "opener"),
+    [("l.jsonl", open), ("l.jsonl.gz", gzip.open), ("l.ndjson.bz2", bz2.open), ("l.json.zst", zstd_open)],
 )
 def test_json_lines_plain_and_compressed(tmp_path, name, opener):
     turns, rejects = read(write_jsonl(tmp_path / name, ROWS, opener))
@@ -63,10 +64,18 @@ def test_csv(tmp_path):
     assert without_place(turns) == EXPECTED and not rejects
 
 
-@pytest.mark.parametrize("string", [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "string", [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())]
+)
 def test_parquet_by_row_group(tmp_path, string):
-    columns = [("conversation_id", string), ("turn_index", pa.int32()), ("timestamp", pa.float64()), ("speaker", string),
-               ("text", string), ("labels", pa.large_list(pa.string()))]
+    columns = [
+        ("conversation_id", string),
+        ("turn_index", pa.int32()),
+        ("timestamp", pa.float64()),
+        ("speaker", string),
+        ("text", string),
+        ("labels", pa.large_list(pa.string())),
+    ]
     path = write_parquet(tmp_path / "l.parquet", ROWS, pa.schema(columns), row_group_size=2)
     assert len(cut(match_files([str(path)])[0], 1)) == 2
     turns, rejects = read(path)
@@ -75,16 +84,24 @@ def test_parquet_by_row_group(tmp_path, string):
 
 
 def test_a_conversation_a_line(tmp_path):
-    line = {"conversation_id": "n", "turns": [{"speaker": "u", "text": "one", "labels": []}, {"speaker": "v", "text": "two"}]}
+    line = {
+        "conversation_id": "n",
+        "turns": [{"speaker": "u", "text": "one", "labels": []}, {"speaker": "v", "text": "two"}],
+    }
     turns, rejects = read(write_jsonl(tmp_path / "l.jsonl", [line, ROWS[0]]))
     assert sorted((t["conversation_id"], t["turn_index"], t["text"], t["labels"], t["nested"]) for t in turns) == [
-        ("a", 0, "good day", ["greet"], 0), ("n", 0, "one", [], 0), ("n", 1, "two", None, 1)
+        ("a", 0, "good day", ["greet"], 0),
+        ("n", 0, "one", [], 0),
+        ("n", 1, "two", None, 1),
     ]
     assert not rejects
 
 
 def test_a_bad_turn_of_a_conversation_line_is_rejected_alone(tmp_path):
-    line = {"conversation_id": "n", "turns": [{"speaker": "u", "text": "one"}, {"speaker": "v"}, {"speaker": "u", "text": "3"}]}
+    line = {
+        "conversation_id": "n",
+        "turns": [{"speaker": "u", "text": "one"}, {"speaker": "v"}, {"speaker": "u", "text": "3"}],
+    }
     turns, rejects = read(write_jsonl(tmp_path / "l.jsonl", [line]))
     assert [turn["turn_index"] for turn in turns] == [0, 2]
     assert [(reject.reason, reject.nested) for reject in rejects] == [("missing_value", 1)]
@@ -97,15 +114,19 @@ def test_renamed_columns_and_numeric_features(tmp_path):
     assert not rejects and turns[0]["conversation_id"] == "a" and turns[0]["numeric.price"] == 3.0
 
 
-@pytest.mark.parametrize("timestamp", ["2020-01-02T03:04:05Z", "2020-01-02T04:04:05.000+01:00", 1577934245, 1577934245.0])
+@pytest.mark.parametrize(
+    "timestamp", ["2020-01-02T03:04:05Z", "2020-01-02T04:04:05.000+01:00", 1577934245, 1577934245.0]
+)
 def test_timestamps(tmp_path, timestamp):
     turns, rejects = read(write_jsonl(tmp_path / "l.jsonl", [row(timestamp=timestamp), row(index=1, timestamp=0.5)]))
     assert not rejects and [turn["timestamp"] for turn in turns] == [1577934245.0, 0.5]
 
 
 def line(**changes):
-    return json.dumps(row(**{"index": 3} | {k: v for k, v in changes.items() if k == "labels"})
-                      | {k: v for k, v in changes.items() if k != "labels"}).encode()
+    return json.dumps(
+        row(**{"index": 3} | {k: v for k, v in changes.items() if k == "labels"})
+        | {k: v for k, v in changes.items() if k != "labels"}
+    ).encode()
 
 
 BAD_LINES = [
@@ -146,7 +167,9 @@ BAD_LINES = [
 ]
 
 
-@pytest.mark.parametrize(("bad", "reason"), BAD_LINES, ids=lambda value: value[:40].decode("latin1") if isinstance(value, bytes) else value)
+@pytest.mark.parametrize(
+    ("bad", "reason"), BAD_LINES, ids=lambda value: value[:40].decode("latin1") if isinstance(value, bytes) else value
+)
 def test_a_bad_line_is_rejected_with_its_reason_and_place(tmp_path, bad, reason):
     good = json.dumps(row("g", 0)).encode()
     turns, rejects = read(write_jsonl(tmp_path / "l.jsonl", [good, bad, good]), ("price",))
@@ -157,32 +180,48 @@ def test_a_bad_line_is_rejected_with_its_reason_and_place(tmp_path, bad, reason)
 
 def test_reasons_of_other_formats(tmp_path):
     path = tmp_path / "l.csv"
-    path.write_bytes(b"conversation_id,turn_index,speaker,text\na,0,u,fine\na,1,u\na,x,u,t\n\xff,2,u,t\n,3,u,t\na,,u,t\n")
+    path.write_bytes(
+        b"conversation_id,turn_index,speaker,text\na,0,u,fine\na,1,u\na,x,u,t\n\xff,2,u,t\n,3,u,t\na,,u,t\n"
+    )
     turns, rejects = read(path)
     assert len(turns) == 1
     assert [(reject.reason, reject.position) for reject in rejects] == [
-        ("wrong_column_count", 3), ("bad_turn_index", 4), ("invalid_utf8", 5), ("missing_value", 6), ("no_order", 7)
+        ("wrong_column_count", 3),
+        ("bad_turn_index", 4),
+        ("invalid_utf8", 5),
+        ("missing_value", 6),
+        ("no_order", 7),
     ]
 
 
 def test_csv_with_an_open_quote_loses_no_row_silently(tmp_path):
     path = tmp_path / "l.csv"
-    path.write_text("conversation_id,turn_index,speaker,text\na,0,u,fine\na,1,u,\"open\n" + "a,2,u,t\n" * 2000)
+    path.write_text('conversation_id,turn_index,speaker,text\na,0,u,fine\na,1,u,"open\n' + "a,2,u,t\n" * 2000)
     turns, rejects = read(path)
     assert len(turns) >= 1 and rejects[0].reason == "line_too_long"
 
 
 def test_parquet_of_other_types(tmp_path):
-    schema = pa.schema([("conversation_id", pa.int64()), ("turn_index", pa.int64()), ("speaker", pa.string()), ("text", pa.string())])
+    schema = pa.schema(
+        [("conversation_id", pa.int64()), ("turn_index", pa.int64()), ("speaker", pa.string()), ("text", pa.string())]
+    )
     turns, rejects = read(write_parquet(tmp_path / "l.parquet", [row(5)], schema))
     assert not turns and [reject.reason for reject in rejects] == ["wrong_type"]
 
 
 @pytest.mark.parametrize("kind", [pa.timestamp("ns"), pa.timestamp("ms", "Europe/Berlin")])
 def test_parquet_timestamps(tmp_path, kind):
-    schema = pa.schema([("conversation_id", pa.string()), ("timestamp", kind), ("speaker", pa.string()), ("text", pa.string())])
-    table = {"conversation_id": ["a"], "timestamp": pa.array([1500], pa.int64()).cast(pa.timestamp("ms")).cast(kind) if not kind.tz
-             else pa.array([1500], pa.int64()).cast(kind), "speaker": ["u"], "text": ["t"]}
+    schema = pa.schema(
+        [("conversation_id", pa.string()), ("timestamp", kind), ("speaker", pa.string()), ("text", pa.string())]
+    )
+    table = {
+        "conversation_id": ["a"],
+        "timestamp": pa.array([1500], pa.int64()).cast(pa.timestamp("ms")).cast(kind)
+        if not kind.tz
+        else pa.array([1500], pa.int64()).cast(kind),
+        "speaker": ["u"],
+        "text": ["t"],
+    }
     pa.parquet.write_table(pa.table(table, schema), tmp_path / "l.parquet")
     turns, _ = read(tmp_path / "l.parquet")
     assert turns[0]["timestamp"] == 1.5
@@ -205,7 +244,14 @@ def test_a_damaged_file_is_a_reject(tmp_path, name):
 def test_line_ends_blank_lines_and_byte_order_mark(tmp_path):
     path = tmp_path / "l.jsonl"
     good = json.dumps(row("a", 0)).encode()
-    path.write_bytes(b"\xef\xbb\xbf" + good + b"\r\n\r\n  \n\n" + good.replace(b": 0", b": 1") + b"\r\n" + good.replace(b": 0", b": 2"))
+    path.write_bytes(
+        b"\xef\xbb\xbf"
+        + good
+        + b"\r\n\r\n  \n\n"
+        + good.replace(b": 0", b": 1")
+        + b"\r\n"
+        + good.replace(b": 0", b": 2")
+    )
     turns, rejects = read(path)
     assert [turn["turn_index"] for turn in turns] == [0, 1, 2] and not rejects
 
@@ -239,19 +285,37 @@ def test_unknown_suffixes_are_refused(name):
 
 
 def test_compressed_and_csv_files_stay_whole(tmp_path):
-    file, = match_files([str(write_csv(tmp_path / "l.csv", ROWS))])
+    (file,) = match_files([str(write_csv(tmp_path / "l.csv", ROWS))])
     assert cut(file, 1) == [FilePart(file, 0, None)]
 
 
-values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.text(max_size=2) | st.none(), max_size=2)
-objects = st.fixed_dictionaries({}, optional={
-    "conversation_id": st.sampled_from(["a", "b"]) | values, "turn_index": st.integers(0, 3) | values,
-    "timestamp": st.floats(0, 9) | values, "speaker": st.just("u") | values, "text": st.text(max_size=4) | values,
-    "labels": st.lists(st.sampled_from("xy")) | values, "price": st.floats(0, 1) | values, "other": values,
-})
-nested = st.fixed_dictionaries({"turns": st.lists(objects | values, max_size=3) | values}, optional={"conversation_id": values})
+values = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.lists(st.text(max_size=2) | st.none(), max_size=2)
+)
+objects = st.fixed_dictionaries(
+    {},
+    optional={
+        "conversation_id": st.sampled_from(["a", "b"]) | values,
+        "turn_index": st.integers(0, 3) | values,
+        "timestamp": st.floats(0, 9) | values,
+        "speaker": st.just("u") | values,
+        "text": st.text(max_size=4) | values,
+        "labels": st.lists(st.sampled_from("xy")) | values,
+        "price": st.floats(0, 1) | values,
+        "other": values,
+    },
+)
+nested = st.fixed_dictionaries(
+    {"turns": st.lists(objects | values, max_size=3) | values}, optional={"conversation_id": values}
+)
 lines = (objects | nested | values).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=30).map(
-    lambda data: data.replace(b"\n", b" "))
+    lambda data: data.replace(b"\n", b" ")
+)
 
 
 @hypothesis.given(st.lists(lines, max_size=12))

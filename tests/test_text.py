@@ -77,7 +77,10 @@ def test_counts_add_up_and_are_ordered_by_count_then_falling_token():
 
     counts = merge_counts([count_tokens(tokens("b a", "a c")), count_tokens(tokens("c", "d"))])
     assert most_frequent(counts, 10, 1).to_pylist() == [
-        {"token": "c", "count": 2}, {"token": "a", "count": 2}, {"token": "d", "count": 1}, {"token": "b", "count": 1}
+        {"token": "c", "count": 2},
+        {"token": "a", "count": 2},
+        {"token": "d", "count": 1},
+        {"token": "b", "count": 1},
     ]
     assert most_frequent(counts, 10, 2)["token"].to_pylist() == ["c", "a"]
     assert most_frequent(counts, 1, 1)["token"].to_pylist() == ["c"]

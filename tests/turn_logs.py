@@ -23,9 +23,16 @@ def row(conversation="c", index=0, text="hello there", speaker="user", labels=No
 def dialogues(conversations=12, turns=6):
     """A small log in which every other turn is a target."""
     return [
-        row(f"conversation-{c}", t, f"word{c % 3} word{t} yes", "user" if t % 2 == 0 else "agent",
-            [f"label_{(c + t) % 3}"] if t % 2 == 0 else None, timestamp=1e9 + 60.0 * c + t)
-        for c in range(conversations) for t in range(turns)
+        row(
+            f"conversation-{c}",
+            t,
+            f"word{c % 3} word{t} yes",
+            "user" if t % 2 == 0 else "agent",
+            [f"label_{(c + t) % 3}"] if t % 2 == 0 else None,
+            timestamp=1e9 + 60.0 * c + t,
+        )
+        for c in range(conversations)
+        for t in range(turns)
     ]
 
 
