@@ -1,4 +1,4 @@
-"""Command line of the trainer: `train` and `evaluate`."""
+"""Command line of the trainer: `train`, `evaluate` and `predict`."""
 
 import argparse
 import importlib
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import trainer
 from schemas.data_directory import SPLITS
 from schemas.exit_status import run_command
+from trainer import predict
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +30,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     common.add_argument("--verbose", action="store_true", help="show TensorFlow's messages, and tracebacks of errors")
     _add_train(commands, common)
     _add_evaluate(commands, common)
+    _add_predict(commands, common)
     return parser.parse_args(argv)
 
 
@@ -69,6 +71,15 @@ def _add_evaluate(commands, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_evaluate)
 
 
+def _add_predict(commands, common: argparse.ArgumentParser) -> None:
+    """Adds the command `predict`."""
+    parser = commands.add_parser("predict", parents=[common], help="show what the exported model says",
+                                 allow_abbrev=False, description="Shows some windows of a split as words, with their "
+                                 "labels and what the exported SavedModel says of them.")
+    predict.add_arguments(parser)
+    parser.set_defaults(run=_predict)
+
+
 def _train(args: argparse.Namespace) -> None:
     """Trains."""
     import_tensorflow(args.verbose)
@@ -85,6 +96,12 @@ def _evaluate(args: argparse.Namespace) -> None:
     from trainer import evaluate
 
     evaluate.run(args)
+
+
+def _predict(args: argparse.Namespace) -> None:
+    """Predicts."""
+    import_tensorflow(args.verbose)
+    predict.run(args)
 
 
 if __name__ == "__main__":
