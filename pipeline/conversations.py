@@ -20,7 +20,7 @@ class Conversations:
 
     Attributes:
         turns: conversation by conversation (by hash, then id), each in order; the columns of `turn_schema` and
-            `conversation` (its number in the bucket, int64) and `seconds_since_previous_turn` (float64, null if unknown).
+            `conversation` (its number in the bucket, int64) and `seconds_since_previous_turn` (float64 or null).
         rejects: turns that are no part of it.
         ids: id of each conversation.
     """

@@ -15,7 +15,8 @@ def turn_schema(numeric_features: tuple[str, ...]) -> pa.Schema:
 
     Returns:
         The turn log's columns with `timestamp` in seconds, and where the row stood: `source` (number of the input
-        file), `position` (byte of the line, or number of the row) and `nested` (place inside a conversation's line, else 0).
+        file), `position` (byte of the line, or number of the row) and `nested` (place inside a conversation's line,
+        else 0).
     """
     return pa.schema(
         [
