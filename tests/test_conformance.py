@@ -94,8 +94,8 @@ def test_an_encoder_gives_zeros_for_an_empty_turn(name):
 
 
 @pytest.mark.parametrize(("family", "arguments"), [
-    (ENCODERS, {"vocabulary_size": 11, "embedding_dim": 4, "units": 6, "mask_padding": False, "dropout": 0.2,
-                "seed": 9}),
+    (ENCODERS, {"vocabulary_size": 11, "embedding_dim": 4, "units": 6, "mask_padding": False, "padding": "left",
+                "dropout": 0.2, "seed": 9}),
     (ATTENTIONS, {"mask_history": False}), (GATES, {}), (HEADS, {"labels": 3})],
     ids=["encoders", "attentions", "gates", "heads"])
 def test_configurations_round_trip(family, arguments):

@@ -69,7 +69,13 @@ def outputs_and_gradients(model, inputs, labels):
 
 
 def six_inputs(windows):
-    return [*tf.unstack(windows["token_ids"], axis=1), windows["numeric"]]
+    """The windows as the literal network takes them, padded on the left."""
+    ids, lengths = windows["token_ids"].numpy(), windows["turn_lengths"].numpy()
+    padded = np.zeros_like(ids)
+    for row, slot in np.ndindex(lengths.shape):
+        if length := lengths[row, slot]:
+            padded[row, slot, -length:] = ids[row, slot, :length]
+    return [*tf.unstack(padded, axis=1), windows["numeric"]]
 
 
 def test_weekly_report_is_the_literal_network(batch):

@@ -11,9 +11,10 @@ from trainer.config import PRESETS, Config, from_dict, load_config
 def test_weekly_report_is_the_network_to_the_letter():
     config = load_config("weekly_report")
     assert dataclasses.replace(config, learning_rate=0.1, batch_size=1, epochs=1) == Config(
-        preset="weekly_report", encoder="lstm", embedding_dim=100, units=128, mask_padding=False, attention="dot",
-        mask_history=False, gate="scalar", head="sigmoid", dropout=0.0, loss="binary_crossentropy", optimizer="rmsprop",
-        learning_rate=0.1, batch_size=1, epochs=1, early_stopping_patience=None, keep_best=False, threshold=0.5)
+        preset="weekly_report", encoder="lstm", embedding_dim=100, units=128, mask_padding=False, padding="left",
+        attention="dot", mask_history=False, gate="scalar", head="sigmoid", dropout=0.0, loss="binary_crossentropy",
+        optimizer="rmsprop", learning_rate=0.1, batch_size=1, epochs=1, early_stopping_patience=None, keep_best=False,
+        threshold=0.5)
 
 
 def test_settings_go_over_the_file_over_the_preset(tmp_path):

@@ -89,7 +89,8 @@ def test_killed_and_resumed_ends_like_uninterrupted(data, tmp_path, capsys):
 
 
 def test_two_replicas_lose_what_one_does(data, tmp_path):
-    settings = [*SMALL, "epochs=3", "dropout=0"]
+    # Plain gradient descent: Adam turns rounding errors of gradients near 0 into steps.
+    settings = [*SMALL, "epochs=3", "dropout=0", "optimizer=sgd", "learning_rate=0.3"]
     status, error = run_script(REPLICAS, data, tmp_path / "two", *settings)
     assert status == 0, error
     train(str(data), str(tmp_path / "one"), load_config("default", None, settings))
@@ -97,7 +98,7 @@ def test_two_replicas_lose_what_one_does(data, tmp_path):
     assert len(one["loss"]) == 3
     assert one.keys() == two.keys()
     for name, values in one.items():
-        np.testing.assert_allclose(two[name], values, rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(two[name], values, rtol=1e-5, err_msg=name)
 
 
 def test_finished_models_are_kept_unless_overwritten(data, tmp_path):
@@ -121,13 +122,30 @@ def test_early_stopping_keeps_the_best_epoch():
     progress = Progress()
     kept = [progress.add({"val_loss": value}, config) for value in (3.0, 2.0, 2.5, 2.0)]
     assert kept == [True, True, False, False]
-    assert (progress.best_epoch, progress.best_value, progress.stopped) == (2, 2.0, True)
+    assert (progress.best_epoch, progress.stopped) == (2, True)
+
+
+def test_no_number_is_never_the_best():
+    config = load_config("default", None, ["early_stopping_patience=2", "monitor=val_loss"])
+    progress = Progress()
+    assert [progress.add({"val_loss": value}, config) for value in (3.0, float("nan"), 2.0)] == [True, False, True]
+
+
+def test_training_goes_on_while_the_loss_falls():
+    config = load_config("default", None, ["early_stopping_patience=2"])
+    progress = Progress()
+    for loss in (3.0, 2.5, 2.0):
+        progress.add({"val_micro_f1": 0.0, "val_loss": loss}, config)
+    assert (progress.best_epoch, progress.stopped) == (1, False)
+    for loss in (2.1, 2.2):
+        progress.add({"val_micro_f1": 0.0, "val_loss": loss}, config)
+    assert (progress.best_epoch, progress.stopped) == (1, True)
 
 
 def test_keeping_the_last_epoch_stops_by_the_best_one():
     config = load_config("default", None, ["early_stopping_patience=2", "keep_best=false"])
     progress = Progress()
-    kept = [progress.add({"val_micro_f1": value}, config) for value in (0.5, 0.4, 0.45)]
+    kept = [progress.add({"val_micro_f1": value, "val_loss": 1.0}, config) for value in (0.5, 0.4, 0.45)]
     assert kept == [True, True, True]
     assert (progress.best_epoch, progress.stopped) == (3, True)
 

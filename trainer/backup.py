@@ -1,5 +1,6 @@
 """The backup of a training: all that a killed run needs to end as if nothing had happened, in one file."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -66,9 +67,11 @@ def _key(index: int) -> str:
     return f"variable_{index:05d}"
 
 
+@contextlib.contextmanager
 def _opened(path: pathlib.Path):
     """The arrays of a backup."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TurnwiseError(f"the backup {path} is damaged ({error}); train again with --overwrite") from error

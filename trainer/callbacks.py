@@ -23,14 +23,12 @@ class Progress:
         epoch: epochs that are done.
         history: {figure: its value after each epoch}.
         best_epoch: the epoch whose weights are kept, from 1; 0 for none yet.
-        best_value: the monitored figure of that epoch.
         stopped: whether early stopping ended the training.
     """
 
     epoch: int = 0
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     best_epoch: int = 0
-    best_value: float | None = None
     stopped: bool = False
 
     def add(self, figures: dict[str, float], config: Config) -> bool:
@@ -38,25 +36,24 @@ class Progress:
         self.epoch += 1
         for name, value in figures.items():
             self.history.setdefault(name, []).append(value)
-        value = figures.get(config.monitor)
-        if value is None:
+        if config.monitor not in figures:
             # No validation windows: there is nothing to choose by.
             self.best_epoch = self.epoch
             return True
-        sign = -1 if config.monitor == "val_loss" else 1
-        improved = self.best_value is None or sign * value > sign * self.best_value
-        keep = improved or not config.keep_best
+        monitored = self._best(config.monitor)
+        keep = not config.keep_best or monitored == self.epoch
         if keep:
-            self.best_epoch, self.best_value = self.epoch, value
+            self.best_epoch = self.epoch
         patience = config.early_stopping_patience
-        self.stopped = patience is not None and self.epoch - self._best_monitored(config) >= patience
+        # F1 may stand still for a while, most of all at the start, when no score has come above the threshold yet.
+        self.stopped = patience is not None and self.epoch - max(monitored, self._best("val_loss")) >= patience
         return keep
 
-    def _best_monitored(self, config: Config) -> int:
-        """The first epoch, from 1, with the best monitored figure."""
-        values = self.history[config.monitor]
-        best = min(values) if config.monitor == "val_loss" else max(values)
-        return 1 + values.index(best)
+    def _best(self, name: str) -> int:
+        """The first epoch, from 1, with the best value of a figure; no number is worse than any."""
+        sign = -1 if name == "val_loss" else 1
+        values = [sign * value if math.isfinite(value) else -math.inf for value in self.history[name]]
+        return 1 + values.index(max(values))
 
 
 class KeepProgress(keras.callbacks.Callback):

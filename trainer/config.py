@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from schemas.exit_status import UsageError
 
+PADDINGS = ("left", "right")
 MONITORS = ("val_loss", "val_micro_f1")
 OPTIMIZERS = ("rmsprop", "adam", "nadam", "adamax", "sgd")
 
@@ -29,6 +30,7 @@ class Config:
     embedding_dim: int = dataclasses.field(default=100, metadata=_range(1))  # size of a token's vector
     units: int = dataclasses.field(default=128, metadata=_range(1))  # size of a turn's vector
     mask_padding: bool = True  # read each turn at its own length; false: padding is read as a word
+    padding: str = "right"  # left or right: the side where padding that is read as a word lies
     attention: str = "dot"  # attentions.ATTENTIONS: weighs the history
     mask_history: bool = True  # no weight for empty slots; false: they compete like turns
     gate: str = "scalar"  # gates.GATES: how much of the memory is let through
@@ -38,11 +40,12 @@ class Config:
     # The training.
     loss: str = "binary_crossentropy"  # losses.LOSSES
     optimizer: str = "adam"  # see OPTIMIZERS
-    learning_rate: float = dataclasses.field(default=2e-3, metadata=_range(0, above=True))
-    batch_size: int = dataclasses.field(default=256, metadata=_range(1))  # windows a step, over all devices
+    learning_rate: float = dataclasses.field(default=3e-3, metadata=_range(0, above=True))
+    batch_size: int = dataclasses.field(default=64, metadata=_range(1))  # windows a step, over all devices
     epochs: int = dataclasses.field(default=30, metadata=_range(1))  # at most
-    monitor: str = "val_micro_f1"  # see MONITORS: what the best epoch and early stopping go by
-    early_stopping_patience: int | None = dataclasses.field(default=4, metadata=_range(1))  # epochs; null: never stop
+    monitor: str = "val_micro_f1"  # see MONITORS: what the best epoch goes by
+    # Stop after so many epochs in which neither the monitored figure nor val_loss was the best so far; null: never.
+    early_stopping_patience: int | None = dataclasses.field(default=4, metadata=_range(1))
     keep_best: bool = True  # keep the weights of the best epoch; false: of the last one
     threshold: float = dataclasses.field(default=0.5, metadata=_range(0, 1))  # a label is said from this score on
     shuffle_buffer: int = dataclasses.field(default=4096, metadata=_range(1))  # conversations shuffled at a time
@@ -56,10 +59,11 @@ class Config:
 _FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 PRESETS = {
-    # The network of the weekly report to the letter: no mask, no dropout, the last weights.
+    # The network of the weekly report to the letter: no mask, no dropout, the last weights. The report does not say on
+    # which side its padding lies. Keras' pad_sequences puts it on the left; on the right it would wash out the words.
     "weekly_report": Config(
-        preset="weekly_report", mask_padding=False, mask_history=False, dropout=0.0, optimizer="rmsprop",
-        learning_rate=1e-3, batch_size=128, epochs=12, early_stopping_patience=None, keep_best=False,
+        preset="weekly_report", mask_padding=False, padding="left", mask_history=False, dropout=0.0, keep_best=False,
+        optimizer="rmsprop", learning_rate=1e-3, batch_size=64, epochs=20, early_stopping_patience=None,
     ),
     "default": Config(),
 }
@@ -116,7 +120,7 @@ def check_parts(config: Config) -> None:
     from trainer.losses import LOSSES
 
     families = {"encoder": ENCODERS, "attention": ATTENTIONS, "gate": GATES, "head": HEADS, "loss": LOSSES,
-                "optimizer": OPTIMIZERS, "monitor": MONITORS}
+                "optimizer": OPTIMIZERS, "monitor": MONITORS, "padding": PADDINGS}
     for key, family in families.items():
         value = getattr(config, key)
         if value not in family:

@@ -13,7 +13,7 @@ class TurnEncoder(keras.layers.Layer):
     """
 
     def __init__(self, vocabulary_size: int, embedding_dim: int, units: int, mask_padding: bool = True,
-                 dropout: float = 0.0, seed: int = 0, **kwargs):
+                 padding: str = "right", dropout: float = 0.0, seed: int = 0, **kwargs):
         """Makes the encoder.
 
         Args:
@@ -21,6 +21,7 @@ class TurnEncoder(keras.layers.Layer):
             embedding_dim: size of a token's vector.
             units: size of a turn's vector.
             mask_padding: read each turn at its own length; otherwise padding is read as a word.
+            padding: the side where padding lies when it is read as a word, `left` or `right`.
             dropout: share of the token vectors' elements set to zero in training.
             seed: of the dropout.
             **kwargs: of `keras.layers.Layer`.
@@ -30,6 +31,7 @@ class TurnEncoder(keras.layers.Layer):
         self.embedding_dim = embedding_dim
         self.units = units
         self.mask_padding = mask_padding
+        self.padding = padding
         self.dropout_rate = dropout
         self.seed = seed
         self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding")
@@ -67,13 +69,16 @@ class TurnEncoder(keras.layers.Layer):
         Returns:
             float32 [N, D]; with `mask_padding`, zeros for an empty turn.
         """
+        if self.padding == "left" and not self.mask_padding:
+            token_ids = padded_left(token_ids, lengths)
         vectors = self.dropout(self.embedding(token_ids), training=training)
         return self.read(vectors, lengths if self.mask_padding else None)
 
     def get_config(self):
         """The constructor's arguments."""
         return {**super().get_config(), "vocabulary_size": self.vocabulary_size, "embedding_dim": self.embedding_dim,
-                "units": self.units, "mask_padding": self.mask_padding, "dropout": self.dropout_rate, "seed": self.seed}
+                "units": self.units, "mask_padding": self.mask_padding, "padding": self.padding,
+                "dropout": self.dropout_rate, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -104,6 +109,13 @@ def last_state(states, lengths):
     last = ops.maximum(lengths - 1, 0)[:, None, None]
     picked = ops.squeeze(ops.take_along_axis(states, last, axis=1), axis=1)
     return ops.where((lengths > 0)[:, None], picked, 0.0)
+
+
+def padded_left(token_ids, lengths):
+    """Token ids int32 [N, L] padded on the left with 0, of ones padded on the right and lengths int [N]."""
+    size = ops.shape(token_ids)[1]
+    source = ops.arange(size)[None, :] - (size - lengths)[:, None]
+    return ops.where(source >= 0, ops.take_along_axis(token_ids, ops.maximum(source, 0), axis=1), 0)
 
 
 ENCODERS = {"lstm": LSTMEncoder}

@@ -127,7 +127,7 @@ class IntentClassifier(keras.Model):
 def build_model(config: Config, sizes: Sizes) -> IntentClassifier:
     """Composes the network of a configuration, with fresh weights."""
     encoder = ENCODERS[config.encoder](sizes.vocabulary_size, config.embedding_dim, config.units, config.mask_padding,
-                                       config.dropout, config.seed, name="encoder")
+                                       config.padding, config.dropout, config.seed, name="encoder")
     attention = ATTENTIONS[config.attention](config.mask_history, name="attention")
     gate, head = GATES[config.gate](name="gate"), HEADS[config.head](sizes.labels, name="head")
     return IntentClassifier(encoder, attention, gate, head, sizes.numeric, config.dropout, config.seed + 1)
