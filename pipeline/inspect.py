@@ -25,10 +25,12 @@ def run(args: argparse.Namespace) -> None:
     """Runs `inspect` with parsed flags.
 
     Raises:
-        UsageError: when the path is no shard of a data directory and no data directory.
+        UsageError: when the path is not there, no shard of a data directory and no data directory.
         DataRefused: when `--verify` finds a difference.
     """
     path = pathlib.Path(args.path)
+    if not path.exists():
+        raise UsageError(f"{path} is not there")
     directory = path if path.is_dir() else path.parent
     manifest = read_manifest(directory)
     if args.verify:
