@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import posixpath
 import re
@@ -9,12 +10,12 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 
+import pyarrow as pa
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.files import SourceFile
 from pipeline.options import PrepareConfig
-from pipeline.stages import read_vocabulary
 from pipeline.write import atomic_file
 from schemas.data_directory import (
     COMPLETED,
@@ -56,7 +57,8 @@ def make_ready(directory: str, overwrite: bool) -> None:
             raise UsageError(f"--output_dir {directory} is a completed data directory; choose another or --overwrite")
         for name in sorted(names, key=lambda name: name != COMPLETED):
             FileSystems.delete([FileSystems.join(directory, name)])
-        for part in ("rejected", "transform"):
+        # Where directories are more than parts of names, the emptied ones are still there.
+        for part in {name.split("/")[0] for name in names if "/" in name}:
             if FileSystems.exists(FileSystems.join(directory, part)):
                 FileSystems.delete([FileSystems.join(directory, part)])
         for path in (directory, FileSystems.join(directory, "rejected")):
@@ -79,6 +81,14 @@ def scratch(directory: str | None) -> Iterator[str]:
         yield path
     finally:
         FileSystems.delete([path])
+
+
+@functools.lru_cache(maxsize=2)
+def read_vocabulary(path: str) -> pa.Array:
+    """The tokens of a vocabulary file, one a line, in the order of their ids."""
+    with FileSystems.open(path) as file:
+        data = file.read()
+    return pa.array(data.decode("utf-8").split("\n")[:-1], pa.string())
 
 
 def complete(

@@ -2,12 +2,16 @@
 
 import argparse
 import dataclasses
+import itertools
 import json
+import sys
+from collections.abc import Iterable
 
 import apache_beam as beam
 import tensorflow_transform.beam as tft_beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.pvalue import AsSingleton
 
 from pipeline import data_directory, progress
 from pipeline.analyse import Learning, add_counts
@@ -31,10 +35,12 @@ from pipeline.stages import (
 from pipeline.statistics import books_of, check_books, statistics_of, summary
 from pipeline.tokens import most_frequent
 from pipeline.transform import adapter_config, analysis_rows, preprocessing
-from pipeline.turns import from_ipc
+from pipeline.turns import Reject, from_ipc
 from pipeline.write import atomic_file, write_rejects
 from schemas.data_directory import REJECTED, TRANSFORM
+from schemas.exit_status import UsageError
 
+IN_PROCESS_RUNNER = "FnApiRunner"
 PART_BYTES = 32 << 20
 # Rejects of a file are sorted on one worker: so many bytes of input for each file of rejects.
 REJECT_SHARD_BYTES = 1 << 30
@@ -96,7 +102,7 @@ def run(args: argparse.Namespace, beam_flags: list[str]) -> None:
     config = config_of(args)
     files = match_files(args.input)
     parts = [part for file in files for part in cut(file, PART_BYTES)]
-    options = PipelineOptions(beam_flags or ["--runner=FnApiRunner"])
+    options = beam_options(beam_flags)
     if not args.dry_run:
         data_directory.make_ready(args.output_dir, args.overwrite)
     with data_directory.scratch(None if args.dry_run else args.output_dir) as scratch:
@@ -114,41 +120,59 @@ def run(args: argparse.Namespace, beam_flags: list[str]) -> None:
     finish(plan, result, args.dry_run)
 
 
+def beam_options(flags: list[str]) -> PipelineOptions:
+    """Beam's options; the runner is FnApiRunner unless the flags name another.
+
+    Raises:
+        UsageError: for flags that neither this command nor Beam knows.
+    """
+    options = PipelineOptions(flags)
+    standard = options.view_as(StandardOptions)
+    if standard.runner is None:
+        standard.runner = IN_PROCESS_RUNNER
+    if standard.runner == "DirectRunner":
+        print(f"warning: DirectRunner may download another engine; {IN_PROCESS_RUNNER} does not", file=sys.stderr)
+    if standard.runner == IN_PROCESS_RUNNER:
+        known = options.get_all_options()
+        unknown = [name for name in options.get_all_options(retain_unknown_options=True) if name not in known]
+        if unknown:
+            raise UsageError(f"unknown flag --{unknown[0]}; see --help, and Beam's own for {IN_PROCESS_RUNNER}")
+    return options
+
+
 def check(pipeline: beam.Pipeline, plan: Plan) -> None:
     """The job of `--dry_run`: reads, orders and counts."""
-    read, analysed, facts = _analysed(pipeline, plan)
-    _write_result(pipeline, plan, [read[COUNTS], analysed[COUNTS]], facts)
+    read, analysed, learnt = _analysed(pipeline, plan)
+    _write_result((read[COUNTS], analysed[COUNTS]), learnt, plan.result)
 
 
 def prepare(pipeline: beam.Pipeline, plan: Plan) -> None:
     """The whole job."""
     config, scalars = plan.config, plan.learning.scalars
     with tft_beam.Context(temp_dir=FileSystems.join(plan.scratch, "transform")):
-        read, analysed, facts = _analysed(pipeline, plan)
-        learnt = facts | "Learn" >> beam.Map(learn)
+        read, analysed, learnt = _analysed(pipeline, plan)
         rows = (
             analysed[TOKEN_COUNTS]
             | "AddUpTokens" >> beam.CombineGlobally(MergeTokenCounts())
-            | "Vocabulary" >> beam.Map(_analysis_rows, beam.pvalue.AsSingleton(learnt), config)
+            | "Vocabulary" >> beam.Map(_analysis_rows, AsSingleton(learnt), config)
         )
         transform_fn = (rows, adapter_config(len(scalars))) | tft_beam.AnalyzeDataset(
             preprocessing(config.tokenizer, config.max_tokens)
         )
         _ = transform_fn | tft_beam.WriteTransformFn(FileSystems.join(plan.directory, TRANSFORM))
+        write = WriteWindows(plan.directory, plan.buckets, plan.windowing)
         written = analysed.buckets | "WriteWindows" >> beam.ParDo(
-            WriteWindows(plan.directory, plan.buckets, plan.windowing),
-            beam.pvalue.AsSingleton(learnt),
-            beam.pvalue.AsSingleton(transform_fn[0]),
-        ).with_outputs(WINDOW_KEYS, main="facts")
+            write, AsSingleton(learnt), AsSingleton(transform_fn[0])
+        ).with_outputs(WINDOW_KEYS, main="counts")
         duplicates = (
             written[WINDOW_KEYS] | "ByKey" >> beam.GroupByKey() | "AcrossSplits" >> beam.Map(duplicates_across_splits)
         )
         _write_rejects((read[REJECTS], analysed[REJECTS]), plan)
-        _write_result(pipeline, plan, [read[COUNTS], analysed[COUNTS], written.facts, duplicates], facts)
+        _write_result((read[COUNTS], analysed[COUNTS], written.counts, duplicates), learnt, plan.result)
 
 
 def _analysed(pipeline: beam.Pipeline, plan: Plan) -> tuple:
-    """Read, grouped by bucket, ordered and counted: outputs of the two steps, and all facts as one list."""
+    """Read, grouped by bucket, ordered and counted: outputs of the two steps, and what is learnt from them."""
     config = plan.config
     read = (
         pipeline
@@ -157,16 +181,15 @@ def _analysed(pipeline: beam.Pipeline, plan: Plan) -> tuple:
         | "Read" >> beam.ParDo(ReadTurns(config, plan.buckets)).with_outputs(REJECTS, COUNTS, main="turns")
     )
     every_bucket = pipeline | "Buckets" >> beam.Create([(bucket, b"") for bucket in range(plan.buckets)])
+    analyse = beam.ParDo(AnalyseBucket(plan.learning, config.tokenizer))
     analysed = (
         (read.turns, every_bucket)
         | "Together" >> beam.Flatten()
         | "ByBucket" >> beam.GroupByKey()
-        | "Analyse"
-        >> beam.ParDo(AnalyseBucket(plan.learning, config.tokenizer)).with_outputs(
-            REJECTS, COUNTS, FACTS, TOKEN_COUNTS, main="buckets"
-        )
+        | "Analyse" >> analyse.with_outputs(REJECTS, COUNTS, FACTS, TOKEN_COUNTS, main="buckets")
     )
-    return read, analysed, analysed[FACTS] | "AllFacts" >> beam.combiners.ToList()
+    learnt = analysed[FACTS] | "AllFacts" >> beam.combiners.ToList() | "Learn" >> beam.Map(learn)
+    return read, analysed, learnt
 
 
 def _analysis_rows(token_counts: bytes, learnt: dict, config: PrepareConfig):
@@ -175,51 +198,40 @@ def _analysis_rows(token_counts: bytes, learnt: dict, config: PrepareConfig):
 
 
 def _write_rejects(rejects: tuple, plan: Plan) -> None:
+    """Groups rejects by file, so that each is in order in one file of rejects."""
     count = 1 + sum(file.size for file in plan.files) // REJECT_SHARD_BYTES
     paths = [
         FileSystems.join(plan.directory, REJECTED, f"{REJECTED}-{n:05d}-of-{count:05d}.jsonl.gz") for n in range(count)
     ]
     names = [file.path for file in plan.files]
+
+    def write(shard: int, found: Iterable[list[Reject]]) -> None:
+        write_rejects(paths[shard], list(itertools.chain.from_iterable(found)), names)
+
     every_shard = rejects[0].pipeline | "RejectShards" >> beam.Create([(n, []) for n in range(count)])
     _ = (
-        (
-            *(
-                side | f"RejectsTo{n}" >> beam.MapTuple(lambda source, found: (source % count, found))
-                for n, side in enumerate(rejects)
-            ),
-            every_shard,
-        )
+        (*rejects, every_shard)
         | "AllRejects" >> beam.Flatten()
+        | "RejectShard" >> beam.MapTuple(lambda source, found: (source % count, found))
         | "ByRejectShard" >> beam.GroupByKey()
-        | "WriteRejects"
-        >> beam.MapTuple(
-            lambda shard, found: write_rejects(paths[shard], [reject for some in found for reject in some], names)
-        )
+        | "WriteRejects" >> beam.MapTuple(write)
     )
 
 
-def _write_result(pipeline: beam.Pipeline, plan: Plan, counts: list, facts: beam.PCollection) -> None:
+def _write_result(counts: tuple, learnt: beam.PCollection, path: str) -> None:
     """Leaves all counts, added up, in one file for `finish`."""
-    result = plan.result
 
-    def write(total: dict, facts: list) -> None:
-        with atomic_file(result) as file:
-            learnt = {name: value for name, value in learn(facts).items() if isinstance(value, list)}
-            bucket_facts = add_counts(
-                {name: fact[name] for name in ("books", "dropped", "splits")} for _, fact in facts
-            )
-            file.write(json.dumps(add_counts([total, bucket_facts]) | {"learnt": learnt}).encode())
+    def write(total: dict, learnt: dict) -> None:
+        names = ("labels", "speakers", "target_speakers")
+        with atomic_file(path) as file:
+            file.write(json.dumps(total | {"learnt": {name: learnt[name] for name in names}}).encode())
 
     _ = (
         counts
         | "AllCounts" >> beam.Flatten()
-        | "AddUp" >> beam.CombineGlobally(_add_up)
-        | "WriteResult" >> beam.Map(write, beam.pvalue.AsSingleton(facts))
+        | "AddUp" >> beam.CombineGlobally(add_counts)
+        | "WriteResult" >> beam.Map(write, AsSingleton(learnt))
     )
-
-
-def _add_up(counts) -> dict:
-    return add_counts(counts)
 
 
 def finish(plan: Plan, result: dict, dry_run: bool) -> None:

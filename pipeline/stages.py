@@ -1,10 +1,9 @@
 """The steps of the data job as Beam knows them: thin wraps of the pure functions."""
 
-import functools
 import itertools
 import operator
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
@@ -12,9 +11,11 @@ import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
+from pipeline import progress
 from pipeline.analyse import Learning, add_counts, bucket_columns, merge_moments, most_common, train_token_counts
 from pipeline.buckets import CONVERSATION_HASH, partition
 from pipeline.conversations import order_conversations
+from pipeline.data_directory import read_vocabulary
 from pipeline.encode import BucketWindows, Learnt, Windowing
 from pipeline.files import FilePart
 from pipeline.options import PrepareConfig
@@ -45,15 +46,27 @@ class ReadTurns(OverlappedDoFn):
         self._config = config
         self._buckets = buckets
 
+    def process(self, part: FilePart) -> Iterator:
+        """Reads one part; a file that could not be cut may be of any size, so what it gives goes on block by block."""
+        if part.end is not None:
+            yield from super().process(part)
+            return
+        records = 0
+        for read, outputs in self._blocks(part):
+            records += read
+            yield from outputs
+        progress.advance(self.stage, records)
+
     def work(self, part: FilePart) -> tuple[int, list]:
-        """Reads one part."""
-        config, outputs, read = self._config, [], 0
+        """Reads one part at once."""
+        reads, outputs = zip(*self._blocks(part), strict=True)
+        return sum(reads), list(itertools.chain.from_iterable(outputs))
+
+    def _blocks(self, part: FilePart) -> Iterator[tuple[int, list]]:
+        config = self._config
         for turns, rejects in read_turns(part, config.columns, config.numeric_features, config.max_line_bytes):
-            outputs += partition(turns, self._buckets)
-            outputs += _rejected(rejects)
-            read += turns.num_rows
-        outputs.append(TaggedOutput(COUNTS, {"books": {"turns_read": read}}))
-        return read, outputs
+            counts = TaggedOutput(COUNTS, {"books": {"turns_read": turns.num_rows}})
+            yield turns.num_rows, [counts, *partition(turns, self._buckets), *_rejected(rejects)]
 
 
 def _rejected(rejects: list[Reject], read: bool = True) -> list[TaggedOutput]:
@@ -91,6 +104,7 @@ class AnalyseBucket(OverlappedDoFn):
         outputs = [
             (bucket, to_ipc(columns)),
             TaggedOutput(FACTS, (bucket, facts)),
+            TaggedOutput(COUNTS, {name: facts[name] for name in ("books", "dropped", "splits")}),
             TaggedOutput(TOKEN_COUNTS, to_ipc(train_token_counts(columns))),
         ]
         of_file = operator.attrgetter("source")
@@ -140,14 +154,6 @@ def learn(facts: list[tuple[int, dict]]) -> dict:
         "mean": mean,
         "scale": scale,
     }
-
-
-@functools.lru_cache(maxsize=2)
-def read_vocabulary(path: str) -> pa.Array:
-    """The tokens of a vocabulary file, one a line, in the order of their ids."""
-    with FileSystems.open(path) as file:
-        data = file.read()
-    return pa.array(data.decode("utf-8").split("\n")[:-1], pa.string())
 
 
 class WriteWindows(OverlappedDoFn):

@@ -1,12 +1,14 @@
 """Shards and rejects to files, each made aside and renamed into place."""
 
+import contextlib
 import gzip
 import hashlib
+import io
 import json
 import tempfile
 import uuid
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import tensorflow as tf
@@ -47,23 +49,17 @@ def _write_both(data: bytes, file, digest) -> None:
     digest.update(data)
 
 
-class atomic_file:
+@contextlib.contextmanager
+def atomic_file(path: str) -> Iterator[io.BufferedIOBase]:
     """A file of any Beam filesystem, written aside and renamed into place when all went well."""
-
-    def __init__(self, path: str):
-        self._path = path
-        self._aside = f"{path}.{uuid.uuid4().hex}.part"
-
-    def __enter__(self):
-        self._file = FileSystems.create(self._aside, compression_type=CompressionTypes.UNCOMPRESSED)
-        return self._file
-
-    def __exit__(self, kind, value, traceback):
-        self._file.close()
-        if kind:
-            FileSystems.delete([self._aside])
-        else:
-            FileSystems.rename([self._aside], [self._path])
+    aside = f"{path}.{uuid.uuid4().hex}.part"
+    try:
+        with FileSystems.create(aside, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            yield file
+    except BaseException:
+        FileSystems.delete([aside])
+        raise
+    FileSystems.rename([aside], [path])
 
 
 def write_rejects(path: str, rejects: list[Reject], files: list[str]) -> None:

@@ -288,8 +288,11 @@ def test_what_an_interrupted_job_left_is_replaced(tmp_path, log):
     directory = prepared(log, tmp_path / "d", *ALL_TRAIN)
     (directory / "COMPLETED").unlink()
     (directory / "train-00000-of-00099.tfrecord.gz").write_bytes(b"")
+    (directory / ".job-1" / "transform").mkdir(parents=True)
+    (directory / ".job-1" / "transform" / "half").write_bytes(b"")
     assert prepare(log, directory, *ALL_TRAIN) == DONE
     assert main(["inspect", str(directory), "--verify"]) == DONE
+    assert not list(directory.glob(".job-*"))
 
 
 def test_other_peoples_files_are_left_alone(tmp_path, log):
@@ -332,6 +335,7 @@ def test_verify_finds_damage(tmp_path, log, damage, capsys):
         ("--numeric_features", "text"),
         ("--tokenizer", "magic"),
         ("--label_map", "nowhere.yaml"),
+        ("--max_token", "5"),
         ("--max_bad_fraction", "2"),
         ("--history_turns", "five"),
     ],
