@@ -59,8 +59,8 @@ class ReadTurns(OverlappedDoFn):
 
     def work(self, part: FilePart) -> tuple[int, list]:
         """Reads one part at once."""
-        reads, outputs = zip(*self._blocks(part), strict=True)
-        return sum(reads), list(itertools.chain.from_iterable(outputs))
+        blocks = list(self._blocks(part))
+        return sum(read for read, _ in blocks), [output for _, outputs in blocks for output in outputs]
 
     def _blocks(self, part: FilePart) -> Iterator[tuple[int, list]]:
         config = self._config

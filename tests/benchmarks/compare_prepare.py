@@ -3,8 +3,8 @@
 usage: compare_prepare.py LOG.jsonl [LOG.jsonl ...] [--reference PROGRAM.py] [--runs 3]
 
 Each run is a process of its own. The programs take turns, so that a machine whose speed drifts favours none. The
-reference gets `LOG OUT_DIR --runner=FnApiRunner`. Prints each run, then medians: seconds from start to end, CPU seconds,
-peak memory.
+reference gets `LOG OUT_DIR --runner=FnApiRunner`. Prints each run, then medians: seconds from start to end, CPU
+seconds, peak memory.
 """
 
 import argparse
