@@ -13,7 +13,7 @@ def books_of(result: dict) -> Books:
     """The books of a job's added-up counts; of a dry run, windows are the targets that would have one."""
     books = result["books"]
     return Books(
-        turns_read=books["turns_read"],
+        turns_read=books.get("turns_read", 0),
         turns_rejected=dict(sorted(result.get("rejected", {}).items())),
         history_only=books["history_only"],
         targets=books["targets"],
