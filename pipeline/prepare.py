@@ -35,7 +35,7 @@ from pipeline.stages import (
 from pipeline.statistics import books_of, check_books, statistics_of, summary
 from pipeline.tokens import most_frequent
 from pipeline.transform import adapter_config, analysis_rows, preprocessing
-from pipeline.turns import Reject, from_ipc
+from pipeline.turns import Reading, Reject, from_ipc
 from pipeline.write import atomic_file, write_rejects
 from schemas.data_directory import REJECTED, TRANSFORM
 from schemas.exit_status import UsageError
@@ -65,6 +65,11 @@ class Plan:
     buckets: int
     directory: str
     scratch: str
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read."""
+        return Reading(self.config.columns, self.config.numeric_features, self.config.max_line_bytes)
 
     @property
     def learning(self) -> Learning:
@@ -178,7 +183,7 @@ def _analysed(pipeline: beam.Pipeline, plan: Plan) -> tuple:
         pipeline
         | "Parts" >> beam.Create(plan.parts)
         | "Spread" >> beam.Reshuffle()
-        | "Read" >> beam.ParDo(ReadTurns(config, plan.buckets)).with_outputs(REJECTS, COUNTS, main="turns")
+        | "Read" >> beam.ParDo(ReadTurns(plan.reading, plan.buckets)).with_outputs(REJECTS, COUNTS, main="turns")
     )
     every_bucket = pipeline | "Buckets" >> beam.Create([(bucket, b"") for bucket in range(plan.buckets)])
     analyse = beam.ParDo(AnalyseBucket(plan.learning, config.tokenizer))

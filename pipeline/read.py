@@ -8,50 +8,46 @@ from pipeline.files import FilePart, open_bytes, open_parquet, read_lines
 from pipeline.read_csv import CsvRows
 from pipeline.read_jsonl import JsonLines
 from pipeline.read_parquet import ParquetRows
-from pipeline.turns import Reject, reject_of
+from pipeline.turns import Reading, Reject, reject_of
 
 BLOCK_BYTES = 16 << 20
 
 
-def read_turns(
-    part: FilePart, names: dict[str, str], numeric_features: tuple[str, ...], max_line_bytes: int
-) -> Iterator[tuple[pa.Table, list[Reject]]]:
+def read_turns(part: FilePart, reading: Reading) -> Iterator[tuple[pa.Table, list[Reject]]]:
     """The turns of a part, block by block.
 
     Args:
         part: what to read.
-        names: {column of the turn log or numeric feature: its name in the file}.
-        numeric_features: the user's numeric columns.
-        max_line_bytes: a longer line or row is rejected.
+        reading: how.
 
     Yields:
         Turns (`turn_schema`) and rejected rows. A file that can't be read to its end gives a reject `unreadable_file`.
     """
     readers = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}
     try:
-        yield from readers[part.file.format](part, names, numeric_features, max_line_bytes)
+        yield from readers[part.file.format](part, reading)
     except (OSError, EOFError, pa.ArrowException) as error:
         message = f"{type(error).__name__}: {error}".encode()
         yield pa.table({}), [reject_of(part.file.number, part.start, 0, "unreadable_file", message)]
 
 
-def _read_jsonl(part, names, numeric_features, max_line_bytes) -> Iterator[tuple[pa.Table, list[Reject]]]:
-    lines = JsonLines(part.file.number, names, numeric_features, max_line_bytes)
-    for run in read_lines(part, BLOCK_BYTES, max_line_bytes):
+def _read_jsonl(part, reading) -> Iterator[tuple[pa.Table, list[Reject]]]:
+    lines = JsonLines(part.file.number, reading)
+    for run in read_lines(part, BLOCK_BYTES, reading.max_line_bytes):
         if run.too_long:
             yield pa.table({}), [reject_of(part.file.number, run.offset, 0, "line_too_long", run.block)]
         else:
             yield lines.parse(run.block, run.offset)
 
 
-def _read_csv(part, names, numeric_features, max_line_bytes) -> Iterator[tuple[pa.Table, list[Reject]]]:
-    rows = CsvRows(part.file.number, names, numeric_features, max_line_bytes)
+def _read_csv(part, reading) -> Iterator[tuple[pa.Table, list[Reject]]]:
+    rows = CsvRows(part.file.number, reading)
     with open_bytes(part.file) as stream:
         yield from rows.parse(stream)
 
 
-def _read_parquet(part, names, numeric_features, max_line_bytes) -> Iterator[tuple[pa.Table, list[Reject]]]:
-    rows = ParquetRows(part.file.number, names, numeric_features)
+def _read_parquet(part, reading) -> Iterator[tuple[pa.Table, list[Reject]]]:
+    rows = ParquetRows(part.file.number, reading)
     with open_parquet(part.file) as file:
         groups = range(part.start, file.metadata.num_row_groups if part.end is None else part.end)
         for group in groups:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from pipeline.rows import RowRejected, turn_of
-from pipeline.turns import Reject, reject_of, turn_schema
+from pipeline.turns import Reading, Reject, reject_of, turn_schema
 from schemas.turn_log import CSV_LABEL_SEPARATOR
 
 BATCH_ROWS = 20_000
@@ -21,17 +21,13 @@ class CsvRows:
 
     Args:
         source: number of the input file.
-        names: {column of the turn log: its name in the file}.
-        numeric_features: the user's numeric columns.
-        max_line_bytes: a longer row is rejected.
+        reading: how files are read.
     """
 
-    def __init__(self, source: int, names: dict[str, str], numeric_features: tuple[str, ...], max_line_bytes: int):
+    def __init__(self, source: int, reading: Reading):
         self._source = source
-        self._names = names
-        self._numeric_features = numeric_features
-        self._max_line_bytes = max_line_bytes
-        self._schema = turn_schema(numeric_features)
+        self._reading = reading
+        self._schema = turn_schema(reading.numeric_features)
 
     def parse(self, stream: io.RawIOBase) -> Iterator[tuple[pa.Table, list[Reject]]]:
         """Parses the bytes of a file; yields turns (`turn_schema`) and rejected rows, batch by batch."""
@@ -53,7 +49,7 @@ class CsvRows:
 
     def _rows(self, reader) -> Iterator[tuple[int, list[str], str | None]]:
         """Line number, fields and what is wrong with the row as such; blank lines are passed over."""
-        csv.field_size_limit(self._max_line_bytes)
+        csv.field_size_limit(self._reading.max_line_bytes)
         while True:
             line = reader.line_num + 1
             try:
@@ -71,17 +67,17 @@ class CsvRows:
             raise RowRejected(problem)
         if len(fields) != len(header):
             raise RowRejected("wrong_column_count")
-        if sum(map(len, fields)) > self._max_line_bytes:
+        if sum(map(len, fields)) > self._reading.max_line_bytes:
             raise RowRejected("line_too_long")
         values = dict(zip(header, fields, strict=True))
-        row = {name: values.get(raw) or None for name, raw in self._names.items()}
-        row["text"] = values.get(self._names["text"])
-        for name in ("turn_index", *self._numeric_features):
+        row = {name: values.get(raw) or None for name, raw in self._reading.names.items()}
+        row["text"] = values.get(self._reading.names["text"])
+        for name in ("turn_index", *self._reading.numeric_features):
             row[name] = _number_of(row.get(name))
         row["timestamp"] = _seconds_of(row["timestamp"])
         if row["labels"] is not None:
             row["labels"] = [label for label in row["labels"].split(CSV_LABEL_SEPARATOR) if label]
-        return turn_of(row, self._numeric_features)
+        return turn_of(row, self._reading.numeric_features)
 
     def _reject(self, line: int, fields: list[str], reason: str) -> Reject:
         buffer = io.StringIO()

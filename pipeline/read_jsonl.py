@@ -10,7 +10,7 @@ import pyarrow.json
 
 from pipeline.columns import NotClean, clean_columns
 from pipeline.rows import RowRejected, turn_of
-from pipeline.turns import Reject, reject_of, turn_schema
+from pipeline.turns import Reading, Reject, reject_of, turn_schema
 
 TURNS = "turns"
 # A block with a bad line is cut into this many; so a line is parsed about four times before its reason is looked for.
@@ -23,17 +23,13 @@ class JsonLines:
 
     Args:
         source: number of the input file.
-        names: {column of the turn log: its name in the file}.
-        numeric_features: the user's numeric columns.
-        max_line_bytes: a longer line is rejected.
+        reading: how files are read.
     """
 
-    def __init__(self, source: int, names: dict[str, str], numeric_features: tuple[str, ...], max_line_bytes: int):
+    def __init__(self, source: int, reading: Reading):
         self._source = source
-        self._names = names
-        self._numeric_features = numeric_features
-        self._max_line_bytes = max_line_bytes
-        self._schema = turn_schema(numeric_features)
+        self._reading = reading
+        self._schema = turn_schema(reading.numeric_features)
         self._raw_schemas = [self._raw_schema(pa.float64()), self._raw_schema(pa.string())]
 
     def parse(self, block: bytes, offset: int) -> tuple[pa.Table, list[Reject]]:
@@ -70,7 +66,7 @@ class JsonLines:
         characters = np.frombuffer(block, np.uint8)
         if (characters[starts] != OPENING).any() or (characters[ends - 1] != CLOSING).any():
             raise NotClean("two objects on a line, or an object on two, would go unnoticed")
-        if (ends - starts).max() > self._max_line_bytes:
+        if (ends - starts).max() > self._reading.max_line_bytes:
             raise NotClean("too long")
         lines = pa.py_buffer(block)[int(starts[0]) : int(ends[-1])]
         error = None
@@ -96,11 +92,13 @@ class JsonLines:
         """Turns of raw rows; a row with `turns` gives as many as it lists."""
         conversations = rows.column(TURNS).is_valid()
         if not conversations.true_count:
-            return self._clean({name: rows.column(raw) for name, raw in self._names.items()}, positions, 0)
+            return self._clean({name: rows.column(raw) for name, raw in self._reading.names.items()}, positions, 0)
         flat = rows.filter(pc.invert(conversations))
         conversations = conversations.to_numpy(zero_copy_only=False)
         tables = [
-            self._clean({name: flat.column(raw) for name, raw in self._names.items()}, positions[~conversations], 0)
+            self._clean(
+                {name: flat.column(raw) for name, raw in self._reading.names.items()}, positions[~conversations], 0
+            )
         ]
         nested = rows.filter(pa.array(conversations))
         turns = nested.column(TURNS)
@@ -111,8 +109,8 @@ class JsonLines:
         if items.null_count:
             raise NotClean("a turn is null")
         fields = dict(zip([field.name for field in items.type], items.flatten(), strict=True))
-        raw = {name: fields[file_name] for name, file_name in self._names.items() if file_name in fields}
-        raw["conversation_id"] = nested.column(self._names["conversation_id"]).take(pa.array(parents))
+        raw = {name: fields[file_name] for name, file_name in self._reading.names.items() if file_name in fields}
+        raw["conversation_id"] = nested.column(self._reading.names["conversation_id"]).take(pa.array(parents))
         if raw["turn_index"].null_count == len(items) and raw["timestamp"].null_count == len(items):
             raw["turn_index"] = pa.array(places)
         elif pc.any(pc.and_(raw["turn_index"].is_null(), raw["timestamp"].is_null())).as_py():
@@ -121,7 +119,7 @@ class JsonLines:
         return pa.concat_tables(tables)
 
     def _clean(self, raw: dict[str, pa.Array], positions: np.ndarray, nested: np.ndarray | int) -> pa.Table:
-        columns = clean_columns(raw, self._numeric_features)
+        columns = clean_columns(raw, self._reading.numeric_features)
         rows = len(positions)
         columns |= {
             "source": np.full(rows, self._source, np.int32),
@@ -134,7 +132,7 @@ class JsonLines:
         turns = []
         for nested, row in self._rows_of(line, position, rejects):
             try:
-                turn = turn_of(row, self._numeric_features)
+                turn = turn_of(row, self._reading.numeric_features)
             except RowRejected as reason:
                 content = json.dumps(row, ensure_ascii=True).encode() if TURNS in row or nested else line
                 rejects.append(reject_of(self._source, position, nested, str(reason), content))
@@ -153,20 +151,22 @@ class JsonLines:
             return
         turns = row.get(TURNS)
         if turns is None:
-            yield 0, {name: row.get(raw) for name, raw in self._names.items()}
+            yield 0, {name: row.get(raw) for name, raw in self._reading.names.items()}
             return
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             rejects.append(reject_of(self._source, position, 0, "wrong_type", line))
             return
-        ordered = any(turn.get(self._names[name]) is not None for turn in turns for name in ("turn_index", "timestamp"))
+        ordered = any(
+            turn.get(self._reading.names[name]) is not None for turn in turns for name in ("turn_index", "timestamp")
+        )
         for place, turn in enumerate(turns):
-            values = {name: turn.get(raw) for name, raw in self._names.items()}
-            values["conversation_id"] = row.get(self._names["conversation_id"])
+            values = {name: turn.get(raw) for name, raw in self._reading.names.items()}
+            values["conversation_id"] = row.get(self._reading.names["conversation_id"])
             yield place, values if ordered else values | {"turn_index": place}
 
     def _decode(self, line: bytes) -> dict | None:
         """The object on a line; None where it is blank."""
-        if len(line) > self._max_line_bytes:
+        if len(line) > self._reading.max_line_bytes:
             raise RowRejected("line_too_long")
         try:
             text = line.decode("utf-8").strip(" \t\r\n")
@@ -182,7 +182,7 @@ class JsonLines:
             raise RowRejected("not_an_object")
         turns = row.get(TURNS)
         objects = [row, *(turn for turn in turns if isinstance(turn, _Object))] if isinstance(turns, list) else [row]
-        known = {*self._names.values(), TURNS}
+        known = {*self._reading.names.values(), TURNS}
         if any(item.twice & known for item in objects):
             raise RowRejected("duplicate_key")
         return row
@@ -191,9 +191,9 @@ class JsonLines:
         types = {field.name: field.type for field in self._schema}
         fields = [
             pa.field(raw, timestamp if name == "timestamp" else types.get(name, pa.float64()))
-            for name, raw in self._names.items()
+            for name, raw in self._reading.names.items()
         ]
-        turn = pa.struct([field for field in fields if field.name != self._names["conversation_id"]])
+        turn = pa.struct([field for field in fields if field.name != self._reading.names["conversation_id"]])
         return pa.schema([*fields, pa.field(TURNS, pa.list_(turn))])
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet
 
 from pipeline.columns import NotClean, clean_columns
 from pipeline.rows import RowRejected, turn_of
-from pipeline.turns import Reject, reject_of, turn_schema
+from pipeline.turns import Reading, Reject, reject_of, turn_schema
 
 BATCH_ROWS = 65_536
 
@@ -22,28 +22,26 @@ class ParquetRows:
 
     Args:
         source: number of the input file.
-        names: {column of the turn log: its name in the file}.
-        numeric_features: the user's numeric columns.
+        reading: how files are read.
     """
 
-    def __init__(self, source: int, names: dict[str, str], numeric_features: tuple[str, ...]):
+    def __init__(self, source: int, reading: Reading):
         self._source = source
-        self._names = names
-        self._numeric_features = numeric_features
-        self._schema = turn_schema(numeric_features)
+        self._reading = reading
+        self._schema = turn_schema(reading.numeric_features)
         self._types = {field.name: field.type for field in self._schema}
 
     def parse(self, file: pyarrow.parquet.ParquetFile, group: int) -> Iterator[tuple[pa.Table, list[Reject]]]:
         """Parses one row group; yields turns (`turn_schema`) and rejected rows, batch by batch."""
         position = sum(file.metadata.row_group(n).num_rows for n in range(group))
         there = set(file.schema_arrow.names)
-        columns = [raw for raw in self._names.values() if raw in there]
+        columns = [raw for raw in self._reading.names.values() if raw in there]
         for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
             positions = np.arange(position, position + batch.num_rows)
             position += batch.num_rows
-            raw = {name: _readable(batch.column(raw)) for name, raw in self._names.items() if raw in columns}
+            raw = {name: _readable(batch.column(raw)) for name, raw in self._reading.names.items() if raw in columns}
             try:
-                yield self._table(clean_columns(self._cast(raw), self._numeric_features), positions), []
+                yield self._table(clean_columns(self._cast(raw), self._reading.numeric_features), positions), []
             except (NotClean, pa.ArrowException):
                 yield self._row_by_row(raw, positions)
 
@@ -68,7 +66,7 @@ class ParquetRows:
             row = {}
             try:
                 row = {name: _python_value(column[n].as_py()) for name, column in zip(names, columns, strict=True)}
-                turns.append(turn_of(row, self._numeric_features) | {"position": position})
+                turns.append(turn_of(row, self._reading.numeric_features) | {"position": position})
             except UnicodeDecodeError:
                 rejects.append(reject_of(self._source, position, 0, "invalid_utf8", repr(row).encode()))
             except RowRejected as reason:

@@ -18,12 +18,11 @@ from pipeline.conversations import order_conversations
 from pipeline.data_directory import read_vocabulary
 from pipeline.encode import BucketWindows, Learnt, Windowing
 from pipeline.files import FilePart
-from pipeline.options import PrepareConfig
 from pipeline.overlap import OverlappedDoFn
 from pipeline.read import read_turns
 from pipeline.text import compile_spacer
 from pipeline.tokens import count_tokens_schema, merge_counts
-from pipeline.turns import Reject, from_ipc, to_ipc, turn_schema
+from pipeline.turns import Reading, Reject, from_ipc, to_ipc, turn_schema
 from pipeline.write import write_shard
 from schemas.data_directory import SPLITS
 
@@ -36,14 +35,14 @@ class ReadTurns(OverlappedDoFn):
     """File parts to (bucket, turns as IPC bytes); `rejects` to (number of the file, rejects); `counts` to facts.
 
     Args:
-        config: of the job.
+        reading: how files are read.
         buckets: how many there are.
     """
 
     stage = "read"
 
-    def __init__(self, config: PrepareConfig, buckets: int):
-        self._config = config
+    def __init__(self, reading: Reading, buckets: int):
+        self._reading = reading
         self._buckets = buckets
 
     def process(self, part: FilePart) -> Iterator:
@@ -63,8 +62,7 @@ class ReadTurns(OverlappedDoFn):
         return sum(read for read, _ in blocks), [output for _, outputs in blocks for output in outputs]
 
     def _blocks(self, part: FilePart) -> Iterator[tuple[int, list]]:
-        config = self._config
-        for turns, rejects in read_turns(part, config.columns, config.numeric_features, config.max_line_bytes):
+        for turns, rejects in read_turns(part, self._reading):
             counts = TaggedOutput(COUNTS, {"books": {"turns_read": turns.num_rows}})
             yield turns.num_rows, [counts, *partition(turns, self._buckets), *_rejected(rejects)]
 

@@ -35,6 +35,21 @@ def turn_schema(numeric_features: tuple[str, ...]) -> pa.Schema:
 
 
 @dataclasses.dataclass(frozen=True)
+class Reading:
+    """How files are read.
+
+    Attributes:
+        names: {column of the turn log or numeric feature: its name in the file}.
+        numeric_features: the user's numeric columns.
+        max_line_bytes: a longer line or row is rejected.
+    """
+
+    names: dict[str, str]
+    numeric_features: tuple[str, ...]
+    max_line_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Reject:
     """One rejected row.
 

@@ -15,6 +15,7 @@ from turn_logs import row, write_csv, write_jsonl, write_parquet
 from pipeline.files import FilePart, cut, format_of, match_files
 from pipeline.read import read_turns
 from pipeline.read_jsonl import JsonLines
+from pipeline.turns import Reading
 from schemas.exit_status import UsageError
 from schemas.turn_log import COLUMN_NAMES, REJECT_REASONS
 
@@ -27,7 +28,7 @@ def read(path, numeric=(), names=NAMES, part_bytes=1 << 20, max_line_bytes=10_00
     names = names | {name: name for name in numeric}
     turns, rejects = [], []
     for part in cut(file, part_bytes):
-        for table, some in read_turns(part, names, numeric, max_line_bytes):
+        for table, some in read_turns(part, Reading(names, numeric, max_line_bytes)):
             turns += table.to_pylist()
             rejects += some
     return turns, rejects
@@ -321,7 +322,7 @@ lines = (objects | nested | values).map(lambda value: json.dumps(value).encode()
 @hypothesis.given(st.lists(lines, max_size=12))
 @hypothesis.settings(max_examples=300, deadline=None)
 def test_a_block_says_what_its_lines_say_alone(some):
-    reader = JsonLines(0, NAMES | {"price": "price"}, ("price",), 10_000)
+    reader = JsonLines(0, Reading(NAMES | {"price": "price"}, ("price",), 10_000))
     table, rejects = reader.parse(b"\n".join(some), 1)
     alone_turns, alone_rejects, offset = [], [], 1
     for item in some:
