@@ -7,6 +7,7 @@ import os
 import sys
 
 from schemas.exit_status import run_command
+from schemas.quiet_import import import_module
 
 COMMANDS = {
     "synthesize": ("pipeline.synthesize", "pipeline.synthesize", "write generated conversations, to try things out"),
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     _quiet(args.verbose)
 
     def command() -> None:
-        run = importlib.import_module(COMMANDS[args.command][1]).run
+        run = import_module(COMMANDS[args.command][1], args.verbose).run
         if args.command in BEAM_COMMANDS:
             run(args, beam_flags)
         else:
@@ -51,8 +52,6 @@ def _quiet(verbose: bool) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR)
     # tf.Transform would set it anyway. Set before TensorFlow is imported, it saves importing Keras.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    if not verbose:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from schemas import data_directory
 from schemas.data_directory import Manifest, Shard, read_labels, read_manifest, sha256_of
 from schemas.examples import EMPTY_SPEAKER_ID, FIRST_SPEAKER_ID, parsing_spec
 from schemas.exit_status import DataRefused, UsageError
+from schemas.quiet_import import import_module
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(f"{path} is not there")
     directory = path if path.is_dir() else path.parent
     manifest = read_manifest(directory)
+    import_module("tensorflow", args.verbose)
     if args.verify:
         problems = differences(directory, manifest)
         if problems:

@@ -38,7 +38,7 @@ def test_help_is_quick(command):
     start = time.monotonic()
     status, output, _ = run(*command, "--help")
     assert status == DONE
-    assert "usage: python -m trainer" in output
+    assert "usage: turnwise-trainer" in output
     assert time.monotonic() - start < 1
 
 
@@ -49,7 +49,7 @@ def test_wrong_usage(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == USAGE
-    assert "usage: python -m trainer" in capsys.readouterr().err
+    assert "usage: turnwise-trainer" in capsys.readouterr().err
 
 
 def test_train_says_what_it_did_and_nothing_else(data, tmp_path):

@@ -1,15 +1,14 @@
 """Command line of the trainer: `train`, `evaluate` and `predict`."""
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import trainer
-from schemas.data_directory import SPLITS
 from schemas.exit_status import run_command
-from trainer import predict
+from schemas.quiet_import import import_module
+from trainer import evaluate, predict
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line; wrong usage ends the program with status 2."""
-    parser = argparse.ArgumentParser("python -m trainer", description=trainer.__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser("turnwise-trainer", description=trainer.__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--model_dir", required=True, help="the model directory")
@@ -32,22 +31,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_evaluate(commands, common)
     _add_predict(commands, common)
     return parser.parse_args(argv)
-
-
-def import_tensorflow(verbose: bool) -> None:
-    """Imports TensorFlow and Keras, without their start-up messages unless `verbose`."""
-    if verbose:
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Some messages come before TensorFlow looks at its log level: they can only be kept from standard error itself.
-    with open(os.devnull, "w") as nowhere:
-        standard_error = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            importlib.import_module("keras")
-        finally:
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
 
 
 def _add_train(commands, common: argparse.ArgumentParser) -> None:
@@ -66,8 +49,7 @@ def _add_evaluate(commands, common: argparse.ArgumentParser) -> None:
     """Adds the command `evaluate`."""
     parser = commands.add_parser("evaluate", parents=[common], help="score a split and report", allow_abbrev=False,
                                  description="Scores a split of a data directory with a model and writes the report.")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="the split to score (default: test)")
-    parser.add_argument("--output_dir", help="where the report goes (default: evaluation/ of the model directory)")
+    evaluate.add_arguments(parser)
     parser.set_defaults(run=_evaluate)
 
 
@@ -82,7 +64,7 @@ def _add_predict(commands, common: argparse.ArgumentParser) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     """Trains."""
-    import_tensorflow(args.verbose)
+    import_module("keras", args.verbose)
     from trainer.config import load_config
     from trainer.training import train
 
@@ -92,15 +74,13 @@ def _train(args: argparse.Namespace) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     """Evaluates."""
-    import_tensorflow(args.verbose)
-    from trainer import evaluate
-
+    import_module("keras", args.verbose)
     evaluate.run(args)
 
 
 def _predict(args: argparse.Namespace) -> None:
     """Predicts."""
-    import_tensorflow(args.verbose)
+    import_module("keras", args.verbose)
     predict.run(args)
 
 
