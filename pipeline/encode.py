@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from pipeline.analyse import SPLIT, TARGET, scalar_values
 from pipeline.conversations import CONVERSATION
-from pipeline.example_bytes import examples, fixed_bytes, take_and_join, varint_runs, varints
+from pipeline.example_bytes import examples, fixed_bytes, take_and_join, take_runs, varints
 from pipeline.tokens import TOKENS, look_up, sequence_keys
 from pipeline.transform import z_score
 from pipeline.windows import previous_turns, window_slots
@@ -62,12 +62,14 @@ class BucketWindows:
         self._learnt = learnt
         self._windowing = windowing
         tokens = columns[TOKENS].combine_chunks()
-        self._ids = look_up(tokens, learnt.vocabulary)
+        values = tokens.flatten()
+        dictionary_ids = look_up(values.dictionary, learnt.vocabulary)
+        self._ids = dictionary_ids[values.indices.to_numpy()]
         self._offsets = tokens.offsets.to_numpy().astype(np.int64)
         self._offsets -= self._offsets[0] if len(self._offsets) else 0
         # A turn's part of each feature is serialised once, for all its windows; the last entry is an empty slot's.
         offsets = np.append(self._offsets, self._offsets[-1])
-        self._token_bytes = varint_runs(self._ids, offsets)
+        self._token_bytes = take_runs(varints(dictionary_ids), values.indices.to_numpy(), offsets)
         self._length_bytes = varints(np.diff(offsets))
         self._keys = sequence_keys(self._ids, offsets)
         self._key_bytes = varints(self._keys)

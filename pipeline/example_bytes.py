@@ -27,18 +27,20 @@ def varints(values: np.ndarray) -> pa.LargeBinaryArray:
     return _binary(_varint_bytes(values, sizes), np.concatenate([[0], np.cumsum(sizes)]))
 
 
-def varint_runs(values: np.ndarray, offsets: np.ndarray) -> pa.LargeBinaryArray:
-    """The varints of each run of integers, joined.
+def take_runs(values: pa.LargeBinaryArray, indices: np.ndarray, offsets: np.ndarray) -> pa.LargeBinaryArray:
+    """Joins the values of each run of indices.
 
     Args:
-        values: int64, flat.
-        offsets: run t is values[offsets[t]:offsets[t + 1]], int64 [T + 1].
+        values: binary [V].
+        indices: into the values, flat.
+        offsets: run t is indices[offsets[t]:offsets[t + 1]], int64 [T + 1].
 
     Returns:
         Binary [T].
     """
-    sizes = varint_sizes(values)
-    return _binary(_varint_bytes(values, sizes), np.concatenate([[0], np.cumsum(sizes)])[offsets])
+    taken = values.take(pa.array(indices))
+    _, ends, data = taken.buffers()
+    return _binary(np.frombuffer(data or b"", np.uint8), np.frombuffer(ends, np.int64)[offsets])
 
 
 def fixed_bytes(values: np.ndarray) -> pa.LargeBinaryArray:

@@ -88,11 +88,9 @@ def most_frequent(counts: pa.Table, size: int, min_count: int) -> pa.Table:
     return counts.sort_by([("count", "descending"), ("token", "descending")]).slice(0, size)
 
 
-def look_up(tokens: pa.ListArray, vocabulary: pa.Array) -> np.ndarray:
-    """The id of every token: 1 + its place in the vocabulary, or 1 + the vocabulary's size; int64."""
-    values = tokens.flatten()
-    ids = pc.index_in(values.dictionary, vocabulary).fill_null(len(vocabulary)).to_numpy().astype(np.int64) + 1
-    return ids[values.indices.to_numpy()]
+def look_up(tokens: pa.Array, vocabulary: pa.Array) -> np.ndarray:
+    """The id of each token: 1 + its place in the vocabulary, or 1 + the vocabulary's size; int64."""
+    return pc.index_in(tokens, vocabulary).fill_null(len(vocabulary)).to_numpy().astype(np.int64) + 1
 
 
 def sequence_keys(ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -17,24 +17,21 @@ from pipeline.text import tokenize
 from schemas.examples import PADDING_ID
 
 VOCABULARY_NAME = "tokens"
-RAW_FEATURES = {
-    "text": (tf.string, []),
-    "token": (tf.string, []),
-    "token_count": (tf.int64, []),
-    "numeric": (tf.float32, ["numeric"]),
-    "numeric_mean": (tf.float32, ["numeric"]),
-    "numeric_scale": (tf.float32, ["numeric"]),
-}
 
 
 def raw_metadata(numeric: int) -> dataset_metadata.DatasetMetadata:
     """The schema of the graph's inputs, for so many scalars.
 
     `text` and `numeric` are those of a turn. `token` and `token_count` (a distinct token and how often it occurs), and
-    `numeric_mean` and `numeric_scale` (equal in all rows), are for the analysis alone: their values don't matter later.
+    `numeric_moments` (means, then scales of the scalars; equal in all rows), are for the analysis alone: their values
+    don't matter later.
     """
     spec = {
-        name: tf.io.FixedLenFeature([numeric for _ in shape], dtype) for name, (dtype, shape) in RAW_FEATURES.items()
+        "text": tf.io.FixedLenFeature([], tf.string),
+        "token": tf.io.FixedLenFeature([], tf.string),
+        "token_count": tf.io.FixedLenFeature([], tf.int64),
+        "numeric": tf.io.FixedLenFeature([numeric], tf.float32),
+        "numeric_moments": tf.io.FixedLenFeature([2 * numeric], tf.float32),
     }
     return dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
 
@@ -47,8 +44,8 @@ def preprocessing(tokenizer: str, max_tokens: int) -> Callable[[dict], dict]:
         max_tokens: the most tokens of a turn.
 
     Returns:
-        A function of `RAW_FEATURES` that gives `token_ids` int64 [B, max_tokens], padded with `PADDING_ID`, and
-        `numeric` float32 [B, F], z-scored, 0 where it is missing (NaN).
+        A function of the inputs of `raw_metadata` that gives `token_ids` int64 [B, max_tokens], padded with
+        `PADDING_ID`, and `numeric` float32 [B, F], z-scored, 0 where it is missing (NaN).
     """
 
     def preprocessing_fn(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -57,8 +54,7 @@ def preprocessing(tokenizer: str, max_tokens: int) -> Callable[[dict], dict]:
         tokens = tokenize(inputs["text"], tokenizer, max_tokens)
         ids = tft.apply_vocabulary(tokens, vocabulary, num_oov_buckets=1) + 1
         # All rows hold the same values: their maximum is exact, where a mean would depend on how rows are batched.
-        mean = tft.max(inputs["numeric_mean"], reduce_instance_dims=False)
-        scale = tft.max(inputs["numeric_scale"], reduce_instance_dims=False)
+        mean, scale = tf.split(tft.max(inputs["numeric_moments"], reduce_instance_dims=False), 2)
         scaled = (inputs["numeric"] - mean) / scale
         return {
             "token_ids": ids.to_tensor(PADDING_ID, shape=[None, max_tokens]),
@@ -89,8 +85,7 @@ def analysis_rows(vocabulary: pa.Table, mean: np.ndarray, scale: np.ndarray) -> 
             "token": lists(vocabulary["token"].combine_chunks().cast(pa.binary()), 1),
             "token_count": lists(vocabulary["count"].combine_chunks(), 1),
             "numeric": lists(np.zeros(rows * len(mean), np.float32), len(mean)),
-            "numeric_mean": lists(np.tile(mean, rows), len(mean)),
-            "numeric_scale": lists(np.tile(scale, rows), len(scale)),
+            "numeric_moments": lists(np.tile(np.concatenate([mean, scale]), rows), 2 * len(mean)),
         }
     )
     wanted = adapter_config(len(mean)).arrow_schema

@@ -153,8 +153,7 @@ def check_parity(directory, log):
             "numeric": tf.constant(np.stack([[item["turn_index"] for item in rows], seconds], 1).astype(np.float32)),
             "token": tf.fill([count], ""),
             "token_count": tf.zeros([count], tf.int64),
-            "numeric_mean": tf.zeros([count, scalars]),
-            "numeric_scale": tf.zeros([count, scalars]),
+            "numeric_moments": tf.zeros([count, 2 * scalars]),
         }
     )
     for window, ids, numeric in zip(found, given["token_ids"].numpy(), given["numeric"].numpy(), strict=True):
