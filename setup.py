@@ -30,8 +30,8 @@ setup(
     extras_require={"test": ["hypothesis>=6.150,<7", "pytest>=9,<10", "ruff>=0.17,<0.18"]},
     entry_points={
         "console_scripts": [
-            "turnwise-pipeline = pipeline.__main__:main",
-            "turnwise-trainer = trainer.__main__:main",
+            "turnwise-pipeline = pipeline.__main__:command_line",
+            "turnwise-trainer = trainer.__main__:command_line",
         ]
     },
 )

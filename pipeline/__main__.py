@@ -4,9 +4,9 @@ import argparse
 import importlib
 import logging
 import os
-import sys
+from typing import NoReturn
 
-from schemas.exit_status import run_command
+from schemas.exit_status import leave, run_command
 from schemas.quiet_import import import_module
 
 COMMANDS = {
@@ -54,5 +54,10 @@ def _quiet(verbose: bool) -> None:
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 
+def command_line() -> NoReturn:
+    """Runs a command and ends the process with its exit status."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line()

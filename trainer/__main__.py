@@ -2,11 +2,11 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import trainer
-from schemas.exit_status import run_command
+from schemas.exit_status import leave, run_command
 from schemas.quiet_import import import_module
 from trainer import evaluate, predict
 
@@ -84,5 +84,10 @@ def _predict(args: argparse.Namespace) -> None:
     predict.run(args)
 
 
+def command_line() -> NoReturn:
+    """Runs a command and ends the process with its exit status."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line()

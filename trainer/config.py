@@ -63,7 +63,7 @@ PRESETS = {
     # which side its padding lies. Keras' pad_sequences puts it on the left; on the right it would wash out the words.
     "weekly_report": Config(
         preset="weekly_report", mask_padding=False, padding="left", mask_history=False, dropout=0.0, keep_best=False,
-        optimizer="rmsprop", learning_rate=1e-3, batch_size=64, epochs=20, early_stopping_patience=None,
+        optimizer="rmsprop", learning_rate=1e-3, batch_size=64, epochs=40, early_stopping_patience=None,
     ),
     "default": Config(),
 }
