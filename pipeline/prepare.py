@@ -4,13 +4,14 @@ import argparse
 import dataclasses
 import itertools
 import json
+import shlex
 import sys
 from collections.abc import Iterable
 
 import apache_beam as beam
 import tensorflow_transform.beam as tft_beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.pvalue import AsSingleton
 
 from pipeline import data_directory, progress
@@ -142,6 +143,10 @@ def beam_options(flags: list[str]) -> PipelineOptions:
         unknown = [name for name in options.get_all_options(retain_unknown_options=True) if name not in known]
         if unknown:
             raise UsageError(f"unknown flag --{unknown[0]}; see --help, and Beam's own for {IN_PROCESS_RUNNER}")
+        mode = options.view_as(DirectOptions).direct_running_mode
+        if mode == "multi_processing" and shlex.quote(sys.executable) != sys.executable:
+            # Beam starts its workers by a shell command in which the path is not quoted, and waits for them for ever.
+            raise UsageError(f"--direct_running_mode=multi_processing can't start {sys.executable!r}: it has a space")
     return options
 
 

@@ -4,6 +4,7 @@ Workers in the process that started the job share its bars. In other processes n
 itself collects tell the same.
 """
 
+import sys
 import threading
 
 from apache_beam.metrics import Metrics
@@ -20,12 +21,13 @@ def start(totals: dict[str, int]) -> None:
     """
     from tqdm import tqdm
 
+    look = {
+        "bar_format": "{desc:<14} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {unit} [{elapsed}{postfix}]",
+        # In a file, each refresh is one more line.
+        "mininterval": 0.5 if sys.stderr.isatty() else 10,
+    }
     for place, (stage, total) in enumerate(totals.items()):
-        bar_format = "{desc:<14} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {unit} [{elapsed}{postfix}]"
-        _bars[stage] = [
-            tqdm(total=total, desc=stage, unit="parts", position=place, bar_format=bar_format, mininterval=0.5),
-            0,
-        ]
+        _bars[stage] = [tqdm(total=total, desc=stage, unit="parts", position=place, **look), 0]
 
 
 def advance(stage: str, rows: int, items: int = 1) -> None:

@@ -12,6 +12,7 @@ USAGE = 2
 DATA_REFUSED = 3
 MODEL_REFUSED = 4
 LOCKED = 75
+INTERRUPTED = 130
 
 
 class TurnwiseError(Exception):
@@ -42,13 +43,16 @@ def run_command(command: Callable[[], None], verbose: bool) -> int:
     try:
         command()
     except TurnwiseError as error:
-        message, status = str(error), error.exit_status
+        return _report(str(error), error.exit_status, verbose)
     except KeyboardInterrupt:
-        message, status = "interrupted", 130
+        return _report("interrupted", INTERRUPTED, verbose)
     except Exception as error:
-        message, status = f"{type(error).__name__}: {error}", FAILED
-    else:
-        return DONE
+        return _report(f"{type(error).__name__}: {error}", FAILED, verbose)
+    return DONE
+
+
+def _report(message: str, status: int, verbose: bool) -> int:
+    """Prints the error at hand."""
     if verbose:
         traceback.print_exc()
     print(f"error: {' '.join(message.split())}", file=sys.stderr)

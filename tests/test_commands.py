@@ -171,7 +171,6 @@ def test_damage_is_refused_by_the_trainer(way, damaged, tmp_path, command):
     assert str(damaged) in fail(DATA_REFUSED, "trainer", *arguments, "--data_dir", damaged)
 
 
-@pytest.mark.xfail(reason="run_command prints the traceback when the error is already forgotten", strict=True)
 def test_an_error_with_its_traceback(tmp_path):
     done = run("pipeline", "inspect", tmp_path / "missing", "--verbose")
     assert done.returncode == USAGE

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import sys
 
 import hypothesis
 import numpy as np
@@ -179,6 +180,8 @@ def test_order_of_files_and_rows_does_not_matter(tmp_path, log, directory):
     ],
 )
 def test_workers_do_not_matter(tmp_path, log, directory, flags):
+    if "multi_processing" in flags[0] and " " in sys.executable:
+        pytest.skip("Beam can't start workers by a path with a space")
     other = prepared(log, tmp_path / "d", "--split", "train:6,validation:2,test:2", "--runner=FnApiRunner", *flags)
     assert shards(other) == shards(directory)
     assert (other / "statistics.json").read_text() == (directory / "statistics.json").read_text()
