@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from turn_logs import SHARED, prepared
 
 from pipeline.__main__ import main as pipeline
 from schemas.exit_status import DONE
+from tests.turn_logs import SHARED, prepared
 from trainer.__main__ import main as trainer
 
 SETTINGS = ("units=16", "embedding_dim=16", "epochs=1", "batch_size=256")

@@ -9,7 +9,11 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from turn_logs import (
+
+from pipeline.__main__ import main
+from schemas.data_directory import SPLITS, read_labels, read_manifest, sha256_of
+from schemas.exit_status import DATA_REFUSED, DONE, USAGE
+from tests.turn_logs import (
     SHARED,
     dialogues,
     prepare,
@@ -22,10 +26,6 @@ from turn_logs import (
     write_jsonl,
     write_parquet,
 )
-
-from pipeline.__main__ import main
-from schemas.data_directory import SPLITS, read_labels, read_manifest, sha256_of
-from schemas.exit_status import DATA_REFUSED, DONE, USAGE
 
 ALL_TRAIN = ("--split", "train:1")
 

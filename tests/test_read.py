@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 import zstandard
 from hypothesis import strategies as st
-from turn_logs import row, write_csv, write_jsonl, write_parquet
 
 from pipeline.files import FilePart, cut, format_of, match_files
 from pipeline.read import read_turns
@@ -18,6 +17,7 @@ from pipeline.read_jsonl import JsonLines
 from pipeline.turns import Reading
 from schemas.exit_status import UsageError
 from schemas.turn_log import COLUMN_NAMES, REJECT_REASONS
+from tests.turn_logs import row, write_csv, write_jsonl, write_parquet
 
 NAMES = {name: name for name in COLUMN_NAMES}
 

@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -31,15 +30,6 @@ def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "data"
     small_data_directory(path)
     return path
-
-
-@pytest.mark.parametrize("command", [(), ("train",), ("evaluate",)])
-def test_help_is_quick(command):
-    start = time.monotonic()
-    status, output, _ = run(*command, "--help")
-    assert status == DONE
-    assert "usage: turnwise-trainer" in output
-    assert time.monotonic() - start < 1
 
 
 @pytest.mark.parametrize("arguments", [
