@@ -13,8 +13,9 @@ from apache_beam.io.filesystems import FileSystems
 from schemas.exit_status import UsageError
 
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".parquet": "parquet"}
-# Read at a time to find the end of a part's last line.
-LINE_END_BYTES = 1 << 16
+# Read at a time: of a damaged file, less than this is lost before the place where it can't be read on.
+READ_BYTES = 1 << 16
+READ_ERRORS = (OSError, EOFError, pa.ArrowException)
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 
 
@@ -126,26 +127,27 @@ def open_bytes(file: SourceFile) -> pa.NativeFile:
 
 @dataclasses.dataclass(frozen=True)
 class Lines:
-    """A run of whole lines, or one line that is too long.
+    """A run of whole lines, or what is no line.
 
     Attributes:
         offset: byte of the uncompressed file they start at.
-        block: the bytes; of a line that is too long only the first ones.
-        too_long: whether this is such a line.
+        block: the bytes; of a line that is too long only the first ones; where the file can't be read on, the error.
+        problem: a reason code of `REJECT_REASONS`, or None for lines.
     """
 
     offset: int
     block: bytes
-    too_long: bool = False
+    problem: str | None = None
 
 
 def read_lines(part: FilePart, block_bytes: int, max_line_bytes: int) -> Iterator[Lines]:
     """The lines that start inside a part, in blocks.
 
     A line belongs to the part in which its first byte lies. No more than `block_bytes` + `max_line_bytes` are held.
+    What could be read of a damaged file comes before the word of where it can't be read on.
 
     Raises:
-        OSError, pa.ArrowException: when the file can't be read (any further).
+        OSError: when the file can't be opened.
     """
     with open_bytes(part.file) as stream:
         position, held, skipping = part.start, b"", part.start > 0
@@ -154,7 +156,7 @@ def read_lines(part: FilePart, block_bytes: int, max_line_bytes: int) -> Iterato
             stream.seek(position)
         while part.end is None or position < part.end:
             ahead = block_bytes if part.end is None else part.end - position - len(held)
-            chunk = stream.read(min(block_bytes, ahead) if ahead > 0 else LINE_END_BYTES)
+            chunk, error = _read_up_to(stream, min(block_bytes, ahead) if ahead > 0 else READ_BYTES)
             held += chunk
             if skipping:
                 newline = held.find(b"\n")
@@ -164,14 +166,33 @@ def read_lines(part: FilePart, block_bytes: int, max_line_bytes: int) -> Iterato
                 stop = _end_of_lines(held, None if part.end is None else part.end - position)
                 if stop:
                     yield Lines(position, held[:stop])
-                elif not chunk and held:
+                elif not chunk and held and not error:
                     yield Lines(position, held)
                 elif len(held) > max_line_bytes:
-                    yield Lines(position, held, too_long=True)
+                    yield Lines(position, held, "line_too_long")
                     stop, skipping = len(held), True
-            if not chunk and not stop:
-                return
             position, held = position + stop, held[stop:]
+            if error:
+                yield Lines(position, describe_error(error), "unreadable_file")
+            if error or not (chunk or stop):
+                return
+
+
+def _read_up_to(stream: pa.NativeFile, size: int) -> tuple[bytes, Exception | None]:
+    """So many bytes, fewer at the end of the file or before an error, and the error."""
+    pieces = []
+    try:
+        while size > 0 and (piece := stream.read(min(size, READ_BYTES))):
+            pieces.append(piece)
+            size -= len(piece)
+    except READ_ERRORS as error:
+        return b"".join(pieces), error
+    return b"".join(pieces), None
+
+
+def describe_error(error: Exception) -> bytes:
+    """An error as the content of a reject."""
+    return f"{type(error).__name__}: {error}".encode()
 
 
 def _end_of_lines(held: bytes, owned: int | None) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from pipeline.files import FilePart, open_bytes, open_parquet, read_lines
+from pipeline.files import READ_ERRORS, FilePart, describe_error, open_bytes, open_parquet, read_lines
 from pipeline.read_csv import CsvRows
 from pipeline.read_jsonl import JsonLines
 from pipeline.read_parquet import ParquetRows
@@ -21,21 +21,21 @@ def read_turns(part: FilePart, reading: Reading) -> Iterator[tuple[pa.Table, lis
         reading: how.
 
     Yields:
-        Turns (`turn_schema`) and rejected rows. A file that can't be read to its end gives a reject `unreadable_file`.
+        Turns (`turn_schema`) and rejected rows. A file that can't be read on gives a reject `unreadable_file` that says
+        where.
     """
     readers = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}
     try:
         yield from readers[part.file.format](part, reading)
-    except (OSError, EOFError, pa.ArrowException) as error:
-        message = f"{type(error).__name__}: {error}".encode()
-        yield pa.table({}), [reject_of(part.file.number, part.start, 0, "unreadable_file", message)]
+    except READ_ERRORS as error:
+        yield pa.table({}), [reject_of(part.file.number, part.start, 0, "unreadable_file", describe_error(error))]
 
 
 def _read_jsonl(part, reading) -> Iterator[tuple[pa.Table, list[Reject]]]:
     lines = JsonLines(part.file.number, reading)
     for run in read_lines(part, BLOCK_BYTES, reading.max_line_bytes):
-        if run.too_long:
-            yield pa.table({}), [reject_of(part.file.number, run.offset, 0, "line_too_long", run.block)]
+        if run.problem:
+            yield pa.table({}), [reject_of(part.file.number, run.offset, 0, run.problem, run.block)]
         else:
             yield lines.parse(run.block, run.offset)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from pipeline.files import READ_ERRORS, describe_error
 from pipeline.rows import RowRejected, turn_of
 from pipeline.turns import Reading, Reject, reject_of, turn_schema
 from schemas.turn_log import CSV_LABEL_SEPARATOR
@@ -59,6 +60,9 @@ class CsvRows:
             except csv.Error as error:
                 yield line, [], "line_too_long" if "limit" in str(error) else "wrong_column_count"
                 continue
+            except READ_ERRORS as error:
+                yield line, [describe_error(error).decode()], "unreadable_file"
+                return
             if fields:
                 yield line, fields, None
 
