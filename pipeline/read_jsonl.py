@@ -16,6 +16,7 @@ TURNS = "turns"
 # A block with a bad line is cut into this many; so a line is parsed about four times before its reason is looked for.
 PIECES = 16
 NEWLINE, CARRIAGE_RETURN, OPENING, CLOSING = b"\n\r{}"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class JsonLines:
@@ -42,40 +43,52 @@ class JsonLines:
         Returns:
             The turns, in `turn_schema`, and the rejected rows. Blank lines are neither.
         """
-        if offset == 0 and block.startswith(b"\xef\xbb\xbf"):
-            block = b"   " + block[3:]
+        if offset == 0 and block.startswith(BYTE_ORDER_MARK):
+            block = b" " * len(BYTE_ORDER_MARK) + block[len(BYTE_ORDER_MARK) :]
         starts, ends = line_bounds(block)
         tables, rejects = [self._schema.empty_table()], []
-        self._parse_lines(block, offset, starts, ends, tables, rejects)
+        whole = self._may_be_clean(block, starts, ends)
+        for start, end in zip(starts[~whole].tolist(), ends[~whole].tolist(), strict=True):
+            self._parse_line(block[start:end], offset + start, tables, rejects)
+        lines = [block[start:end] for start, end in zip(starts[whole].tolist(), ends[whole].tolist(), strict=True)]
+        self._parse_lines(lines, offset + starts[whole], tables, rejects)
         return pa.concat_tables(tables), rejects
 
-    def _parse_lines(self, block, offset, starts, ends, tables: list[pa.Table], rejects: list[Reject]) -> None:
-        if not len(starts):
+    def _may_be_clean(self, block: bytes, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Which lines are no longer than allowed and start and end as an object, bool.
+
+        Only these are parsed together: otherwise an object on two lines, beside two on one, would go unnoticed.
+        """
+        characters = np.frombuffer(block, np.uint8)
+        framed = (characters[starts] == OPENING) & (characters[ends - 1] == CLOSING)
+        return framed & (ends - starts <= self._reading.max_line_bytes)
+
+    def _parse_lines(
+        self, lines: list[bytes], positions: np.ndarray, tables: list[pa.Table], rejects: list[Reject]
+    ) -> None:
+        if not lines:
             return
         try:
-            tables.append(self._clean_lines(block, offset, starts, ends))
+            tables.append(self._clean_lines(lines, positions))
         except (NotClean, pa.ArrowInvalid):
-            if len(starts) == 1:
-                self._parse_line(block[starts[0] : ends[0]], offset + int(starts[0]), tables, rejects)
+            if len(lines) == 1:
+                self._parse_line(lines[0], int(positions[0]), tables, rejects)
                 return
-            for piece in np.array_split(np.arange(len(starts)), min(PIECES, len(starts))):
-                self._parse_lines(block, offset, starts[piece], ends[piece], tables, rejects)
+            size = -(-len(lines) // PIECES)
+            for start in range(0, len(lines), size):
+                piece = slice(start, start + size)
+                self._parse_lines(lines[piece], positions[piece], tables, rejects)
 
-    def _clean_lines(self, block, offset, starts, ends) -> pa.Table:
+    def _clean_lines(self, lines: list[bytes], positions: np.ndarray) -> pa.Table:
         """All lines at once; NotClean or ArrowInvalid where a line needs a closer look."""
-        characters = np.frombuffer(block, np.uint8)
-        if (characters[starts] != OPENING).any() or (characters[ends - 1] != CLOSING).any():
-            raise NotClean("two objects on a line, or an object on two, would go unnoticed")
-        if (ends - starts).max() > self._reading.max_line_bytes:
-            raise NotClean("too long")
-        lines = pa.py_buffer(block)[int(starts[0]) : int(ends[-1])]
+        block = pa.py_buffer(b"\n".join(lines))
         error = None
         for schema in self._raw_schemas:
             try:
-                rows = self._read(lines, schema)
-                if rows.num_rows != len(starts):
+                rows = self._read(block, schema)
+                if rows.num_rows != len(lines):
                     raise NotClean("rows are not lines")
-                return self._turns(rows, offset + starts)
+                return self._turns(rows, positions)
             except (NotClean, pa.ArrowInvalid) as raised:
                 error = raised
         raise error
