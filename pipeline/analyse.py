@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -107,28 +106,22 @@ def _split_facts(columns: pa.Table, lengths: np.ndarray, split: int) -> dict:
     turns = columns.filter(pa.array(inside))
     targets = turns.filter(turns[TARGET])
     sizes = np.unique(turns[CONVERSATION].to_numpy(), return_counts=True)[1]
+    pairs = _label_pairs(targets["labels"])
     return {
-        "labels": _counts(_distinct_labels(targets["labels"])),
+        "labels": _counts(pairs["label"]),
         "speakers": _counts(turns["speaker"]),
         "target_speakers": _counts(targets["speaker"]),
-        "labels_per_turn": _histogram(_label_numbers(targets["labels"])),
+        "labels_per_turn": _histogram(np.bincount(pairs["turn"].to_numpy(), minlength=targets.num_rows)),
         "turns_per_conversation": _histogram(sizes),
         "tokens_per_turn": _histogram(lengths[inside]),
     }
 
 
-def _distinct_labels(labels: pa.ChunkedArray) -> pa.Array:
-    """All labels, flat, where a turn that has one twice has it once."""
+def _label_pairs(labels: pa.ChunkedArray) -> pa.Table:
+    """Columns `turn` (its number) and `label`, where a turn that has a label twice has it once."""
     labels = labels.combine_chunks()
     pairs = pa.table({"turn": pc.list_parent_indices(labels), "label": labels.flatten()})
-    return pairs.group_by(["turn", "label"], use_threads=False).aggregate([])["label"]
-
-
-def _label_numbers(labels: pa.ChunkedArray) -> np.ndarray:
-    labels = labels.combine_chunks()
-    pairs = pa.table({"turn": pc.list_parent_indices(labels), "label": labels.flatten()})
-    turns = pairs.group_by(["turn", "label"], use_threads=False).aggregate([])["turn"].to_numpy()
-    return np.bincount(turns, minlength=len(labels))
+    return pairs.group_by(["turn", "label"], use_threads=False).aggregate([])
 
 
 def _counts(values: pa.Array) -> dict[str, int]:
@@ -188,4 +181,4 @@ def add_counts(facts: Iterable[dict]) -> dict:
 
 def most_common(counts: dict[str, int]) -> list[str]:
     """Names by falling count, equal counts by name."""
-    return [name for name, _ in sorted(Counter(counts).items(), key=lambda item: (-item[1], item[0]))]
+    return [name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]

@@ -8,27 +8,18 @@ import pyarrow as pa
 
 from pipeline.files import READ_ERRORS, describe_error
 from pipeline.rows import RowRejected, turn_of
-from pipeline.turns import Reading, Reject, reject_of, turn_schema
+from pipeline.turns import Reject, TurnReader, reject_of
 from schemas.turn_log import CSV_LABEL_SEPARATOR
 
 BATCH_ROWS = 20_000
 
 
-class CsvRows:
+class CsvRows(TurnReader):
     """Parses a whole CSV file row by row.
 
     An empty field is a missing value, except in the required `text`. In `labels` an empty field means history only, and
     a lone separator a target with no intent.
-
-    Args:
-        source: number of the input file.
-        reading: how files are read.
     """
-
-    def __init__(self, source: int, reading: Reading):
-        self._source = source
-        self._reading = reading
-        self._schema = turn_schema(reading.numeric_features)
 
     def parse(self, stream: io.RawIOBase) -> Iterator[tuple[pa.Table, list[Reject]]]:
         """Parses the bytes of a file; yields turns (`turn_schema`) and rejected rows, batch by batch."""

@@ -1,6 +1,7 @@
 """JSON Lines to turns: a turn a line, or a conversation a line."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.json
 
 from pipeline.columns import NotClean, clean_columns
 from pipeline.rows import RowRejected, turn_of
-from pipeline.turns import Reading, Reject, reject_of, turn_schema
+from pipeline.turns import Reading, Reject, TurnReader, reject_of
 
 TURNS = "turns"
 # A block with a bad line is cut into this many; so a line is parsed about four times before its reason is looked for.
@@ -19,18 +20,11 @@ NEWLINE, CARRIAGE_RETURN, OPENING, CLOSING = b"\n\r{}"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class JsonLines:
-    """Parses blocks of lines.
-
-    Args:
-        source: number of the input file.
-        reading: how files are read.
-    """
+class JsonLines(TurnReader):
+    """Parses blocks of lines."""
 
     def __init__(self, source: int, reading: Reading):
-        self._source = source
-        self._reading = reading
-        self._schema = turn_schema(reading.numeric_features)
+        super().__init__(source, reading)
         self._raw_schemas = [self._raw_schema(pa.float64()), self._raw_schema(pa.string())]
 
     def parse(self, block: bytes, offset: int) -> tuple[pa.Table, list[Reject]]:
@@ -215,8 +209,9 @@ class _Object(dict):
 
     def __init__(self, pairs: list[tuple[str, object]]):
         super().__init__(pairs)
-        keys = [key for key, _ in pairs]
-        self.twice = {key for key in keys if keys.count(key) > 1} if len(self) < len(keys) else set()
+        self.twice = set()
+        if len(self) < len(pairs):
+            self.twice = {key for key, count in Counter(key for key, _ in pairs).items() if count > 1}
 
 
 def line_bounds(block: bytes) -> tuple[np.ndarray, np.ndarray]:

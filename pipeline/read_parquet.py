@@ -9,26 +9,20 @@ import pyarrow.parquet
 
 from pipeline.columns import NotClean, clean_columns
 from pipeline.rows import RowRejected, turn_of
-from pipeline.turns import Reading, Reject, reject_of, turn_schema
+from pipeline.turns import Reading, Reject, TurnReader, reject_of
 
 BATCH_ROWS = 65_536
 
 
-class ParquetRows:
+class ParquetRows(TurnReader):
     """Parses row groups.
 
     Strings may be dictionaries, large or binary; `turn_index` any integer; `timestamp` a string, a number of seconds or
     a timestamp (without a zone: UTC).
-
-    Args:
-        source: number of the input file.
-        reading: how files are read.
     """
 
     def __init__(self, source: int, reading: Reading):
-        self._source = source
-        self._reading = reading
-        self._schema = turn_schema(reading.numeric_features)
+        super().__init__(source, reading)
         self._types = {field.name: field.type for field in self._schema}
 
     def parse(self, file: pyarrow.parquet.ParquetFile, group: int) -> Iterator[tuple[pa.Table, list[Reject]]]:

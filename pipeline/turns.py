@@ -49,6 +49,20 @@ class Reading:
     max_line_bytes: int
 
 
+class TurnReader:
+    """What the readers of all formats are made with.
+
+    Args:
+        source: number of the input file.
+        reading: how files are read.
+    """
+
+    def __init__(self, source: int, reading: Reading):
+        self._source = source
+        self._reading = reading
+        self._schema = turn_schema(reading.numeric_features)
+
+
 @dataclasses.dataclass(frozen=True)
 class Reject:
     """One rejected row.
