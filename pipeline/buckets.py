@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline.turns import to_ipc
 
 CONVERSATION_HASH = "conversation_hash"
-# A bucket is held and worked on as a whole, with some ten times its input bytes of memory.
+# A bucket is held and worked on as a whole.
 BUCKET_BYTES = 16 << 20
 FEWEST_BUCKETS = 8
 MOST_BUCKETS = 4096
