@@ -1,5 +1,6 @@
 """Exit statuses of every command, and the errors that lead to them."""
 
+import contextlib
 import os
 import sys
 import traceback
@@ -64,6 +65,7 @@ def leave(status: int) -> NoReturn:
 
     Taking TensorFlow's and tf.Transform's modules down one by one takes a second, and may crash.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(BrokenPipeError):  # Whoever read the output has left first.
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)
