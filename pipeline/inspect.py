@@ -12,6 +12,7 @@ from schemas.data_directory import Manifest, Shard, read_labels, read_manifest, 
 from schemas.examples import EMPTY_SPEAKER_ID, FIRST_SPEAKER_ID, parsing_spec
 from schemas.exit_status import DataRefused, UsageError
 from schemas.quiet_import import import_module
+from schemas.visible_text import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,11 +95,6 @@ def show(directory: pathlib.Path, manifest: Manifest, shard: Shard) -> Iterator[
             speaker = visible(speakers.get(window["speakers"][slot], "[unknown speaker]"))
             lines.append(f"  {f'-{slot}' if slot else ' 0'}  {speaker}: {visible(text)}")
         yield "\n".join(lines)
-
-
-def visible(text: str) -> str:
-    """Text from logs for a terminal: what is not printable, such as control and direction marks, becomes an escape."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def count_lines(path: pathlib.Path) -> int:

@@ -22,6 +22,7 @@ from pipeline.overlap import OverlappedDoFn
 from pipeline.read import read_turns
 from pipeline.text import compile_spacer
 from pipeline.tokens import count_tokens_schema, merge_counts
+from pipeline.transform import VOCABULARY_NAME
 from pipeline.turns import Reading, Reject, from_ipc, to_ipc, turn_schema
 from pipeline.write import write_shard
 from schemas.data_directory import SPLITS
@@ -175,7 +176,7 @@ class WriteWindows(OverlappedDoFn):
     def work(self, element: tuple[int, bytes], learnt: dict, transform_fn: str) -> tuple[int, list]:
         """Writes the shards of one bucket."""
         bucket, columns = element
-        vocabulary = read_vocabulary(FileSystems.join(transform_fn, "assets", "tokens"))
+        vocabulary = read_vocabulary(FileSystems.join(transform_fn, "assets", VOCABULARY_NAME))
         names = ("labels", "speakers", "mean", "scale")
         windows = BucketWindows(
             from_ipc(columns), Learnt(vocabulary, *(learnt[name] for name in names)), self._windowing

@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 
+from schemas.visible_text import visible
 from trainer import plots, report
-from trainer.display import csv_cell, display_width, markdown_cell, shortened, visible
+from trainer.display import csv_cell, display_width, markdown_cell, shortened
 from trainer.evaluation import evaluate_predictions
 from trainer.predictions import Predictions
 

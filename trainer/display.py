@@ -2,23 +2,14 @@
 
 import unicodedata
 
+from schemas.visible_text import visible
+
 ELLIPSIS = "…"
 
-# Embeddings, overrides and isolates reorder all the text that follows them.
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MARKDOWN_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKDOWN_SPECIAL = frozenset("\\`*_[]|~$")
 # What spreadsheets take for the start of a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def visible(text: str) -> str:
-    r"""The text with its control characters written out, e.g. a line feed as `\u000a`.
-
-    Such characters, bidirectional overrides among them, would disturb the text around, or break a plot, as some are no
-    XML characters.
-    """
-    return "".join(f"\\u{ord(character):04x}" if _is_control(character) else character for character in text)
 
 
 def display_width(text: str) -> float:
@@ -47,11 +38,6 @@ def markdown_cell(text: str) -> str:
 def csv_cell(text: str) -> str:
     """The text for a CSV cell, with an apostrophe before what a spreadsheet would run as a formula."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def _is_control(character: str) -> bool:
-    nonstandard = ord(character) & 0xFFFE == 0xFFFE  # U+FFFE, U+FFFF and their like on other planes
-    return nonstandard or character in _BIDI_CONTROLS or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _character_width(character: str) -> float:

@@ -16,7 +16,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trainer.display import display_width, shortened, visible
+from schemas.visible_text import visible
+from trainer.display import display_width, shortened
 from trainer.evaluation import LabelScores
 from trainer.memory import WIDE_OPEN_GATE, Attention, Gate
 

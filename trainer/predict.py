@@ -8,7 +8,7 @@ from schemas import data_directory, model_directory
 from schemas.data_directory import Manifest
 from schemas.examples import FIRST_SPEAKER_ID, parsing_spec
 from schemas.exit_status import DataRefused, UsageError
-from trainer.display import visible
+from schemas.visible_text import visible
 
 # Where a word was unknown when the data were prepared, one of these stands in the text: a token of its own to every
 # tokenizer, and unknown again.

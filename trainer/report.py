@@ -12,8 +12,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from schemas.visible_text import visible
 from trainer import plots
-from trainer.display import csv_cell, markdown_cell, visible
+from trainer.display import csv_cell, markdown_cell
 from trainer.evaluation import SMOOTHING, Evaluation
 from trainer.memory import WIDE_OPEN_GATE
 
