@@ -14,7 +14,7 @@ from schemas.data_directory import read_manifest
 from schemas.exit_status import DATA_REFUSED, DONE, USAGE
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TINY = ("--set", "embedding_dim=4", "--set", "units=4", "--set", "epochs=1", "--set", "batch_size=32")
+TINY = ("--set", "embedding_dim=4", "--set", "units=4", "--set", "epochs=1", "--set", "global_batch_size=32")
 
 
 def run(*command):

@@ -1,5 +1,6 @@
 """The network against the literal six-call one, and what the masks do."""
 
+import dataclasses
 import importlib.util
 import pathlib
 
@@ -100,7 +101,7 @@ def test_weekly_report_is_the_reference(batch):
     spec = importlib.util.spec_from_file_location("literal_model", REFERENCE)
     reference = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(reference)
-    one_scalar = Sizes(sizes.vocabulary_size, sizes.max_tokens, sizes.slots, 1, sizes.labels)
+    one_scalar = dataclasses.replace(sizes, numeric=1)
     model = make_model("weekly_report", one_scalar)
     literal = reference.build(sizes.max_tokens, sizes.vocabulary_size, sizes.labels, 6, 5)
     for ours, theirs in zip(variables_of(model), variables_of(literal), strict=True):
@@ -138,7 +139,7 @@ def test_without_history_the_memory_is_zero(batch):
     model = make_model("default", sizes)
     encoded = tf.random.stateless_normal([4, 6, 5], seed=[1, 2])
     present = tf.constant([[True] + [False] * 5] * 4)
-    weights, memory = model.attention(encoded[:, 0], encoded[:, 1:], present[:, 1:])
+    weights, memory = model.memory(encoded, present, tf.zeros([4, 6], tf.int32))
     np.testing.assert_array_equal(weights, np.zeros((4, 5)))
     np.testing.assert_array_equal(memory, np.zeros((4, 5)))
     assert np.isfinite(model(without_history(windows))["logits"]).all()
@@ -179,7 +180,7 @@ def test_the_masked_encoder_is_keras_masked_lstm(batch):
     ids, lengths = windows["token_ids"][:, 0], windows["turn_lengths"][:, 0]
     masked = keras.layers.LSTM(5)
     masked.build((None, None, 6))
-    masked.set_weights(encoder.rnn.get_weights())
+    masked.set_weights(encoder.reader.rnn.get_weights())
     np.testing.assert_allclose(encoder(ids, lengths), masked(encoder.embedding(ids), mask=ids > 0), atol=1e-6)
 
 
@@ -187,7 +188,7 @@ def test_save_and_load(batch, tmp_path):
     sizes, windows, labels = batch
     config = load_config("default", None, SMALL)
     model = build_model(config, sizes)
-    compile_model(model, config)
+    compile_model(model, config, 1)
     model.fit(windows, labels, verbose=0)
     model.save(tmp_path / "model.keras", include_optimizer=False)
     loaded = load_model(tmp_path / "model.keras")

@@ -10,7 +10,7 @@ from schemas.exit_status import DONE
 from tests.turn_logs import SHARED, prepared
 from trainer.__main__ import main as trainer
 
-SETTINGS = ("units=16", "embedding_dim=16", "epochs=1", "batch_size=256")
+SETTINGS = ("units=16", "embedding_dim=16", "epochs=1", "global_batch_size=256")
 TINY = [word for setting in SETTINGS for word in ("--set", setting)]
 SOURCES = {"crosswoz": "data/crosswoz/val.json", "sgd": "data/sgd/dev/dialogues_001.json"}
 

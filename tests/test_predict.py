@@ -17,7 +17,7 @@ from trainer.predict import UNKNOWN_MARKS, Answer, Window, ask, describe, read_w
 from trainer.predictions import predict
 from trainer.training import train
 
-SETTINGS = ["embedding_dim=6", "units=5", "epochs=1", "batch_size=16"]
+SETTINGS = ["embedding_dim=6", "units=5", "epochs=1", "global_batch_size=16"]
 
 
 def without_scalars(window):

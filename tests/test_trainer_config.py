@@ -10,11 +10,11 @@ from trainer.config import PRESETS, Config, from_dict, load_config
 
 def test_weekly_report_is_the_network_to_the_letter():
     config = load_config("weekly_report")
-    assert dataclasses.replace(config, learning_rate=0.1, batch_size=1, epochs=1) == Config(
+    assert dataclasses.replace(config, learning_rate=0.1, global_batch_size=1, epochs=1) == Config(
         preset="weekly_report", encoder="lstm", embedding_dim=100, units=128, mask_padding=False, padding="left",
         attention="dot", mask_history=False, gate="scalar", head="sigmoid", dropout=0.0, loss="binary_crossentropy",
-        optimizer="rmsprop", learning_rate=0.1, batch_size=1, epochs=1, early_stopping_patience=None, keep_best=False,
-        threshold=0.5)
+        optimizer="rmsprop", learning_rate=0.1, global_batch_size=1, epochs=1, early_stopping_patience=None,
+        keep_best=False, threshold=0.5)
 
 
 def test_settings_go_over_the_file_over_the_preset(tmp_path):
@@ -36,7 +36,7 @@ def test_round_trip():
 
 
 @pytest.mark.parametrize(("setting", "message"), [
-    ("unit=3", "unknown setting 'unit'; allowed: preset, encoder, "),
+    ("unit=3", "unknown setting 'unit'; allowed: preset, embedding, "),
     ("units", "--set units: expected key=value"),
     ("units=many", "units: expected an integer, got 'many'"),
     ("units=2.5", "units: expected an integer, got 2.5"),

@@ -19,7 +19,7 @@ from trainer.models import load_model
 from trainer.training import train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SMALL = ("embedding_dim=6", "units=5", "batch_size=16", "shuffle_buffer=8")
+SMALL = ("embedding_dim=6", "units=5", "global_batch_size=16", "shuffle_buffer=8")
 
 KILLED = """
 import os, signal, sys

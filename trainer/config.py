@@ -1,59 +1,129 @@
 """Every setting of the trainer: one flat table, two presets, YAML files and `--set key=value` over them."""
 
 import dataclasses
+import importlib
 import pathlib
+import typing
 from collections.abc import Sequence
 
 from schemas.exit_status import UsageError
 
 PADDINGS = ("left", "right")
 MONITORS = ("val_loss", "val_micro_f1")
-OPTIMIZERS = ("rmsprop", "adam", "nadam", "adamax", "sgd")
+# Settings that name a part: the module of its family, and the table of names in it.
+FAMILIES = {
+    "embedding": ("embeddings", "EMBEDDINGS"),
+    "encoder": ("encoders", "ENCODERS"),
+    "readout": ("readouts", "READOUTS"),
+    "context": ("contexts", "CONTEXTS"),
+    "attention": ("attentions", "ATTENTIONS"),
+    "gate": ("gates", "GATES"),
+    "normalization": ("normalizations", "NORMALIZATIONS"),
+    "head": ("heads", "HEADS"),
+    "loss": ("losses", "LOSSES"),
+    "optimizer": ("optimizers", "OPTIMIZERS"),
+    "schedule": ("optimizers", "SCHEDULES"),
+}
 
 
-def _range(low: float, high: float | None = None, *, above: bool = False, below: bool = False) -> dict:
-    """Metadata of a numeric setting: from `low` (`above`: excluded) to `high` (`below`: excluded; None: no end)."""
-    return {"low": low, "high": high, "above": above, "below": below}
+def _number(default, low: float, high: float | None = None, *, above: bool = False, below: bool = False):
+    """A numeric setting, or a list of such: from `low` (or `above` it) to `high` (or `below` it; None: no end)."""
+    limits = {"low": low, "high": high, "above": above, "below": below}
+    return dataclasses.field(default=default, metadata=limits)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """All settings of a training.
 
-    Attributes are listed with their meaning beside them; the values here are those of the preset `default`.
+    Attributes are listed with their meaning beside them. The values here are the plainest ones; `PRESETS` has the
+    combinations to start from. A part of the network takes the settings that its constructor names.
     """
 
     preset: str = "default"  # the preset that the other settings start from
 
-    # The network. The parts are named as in the tables that end their modules.
-    encoder: str = "lstm"  # encoders.ENCODERS: turns a turn into a vector
-    embedding_dim: int = dataclasses.field(default=100, metadata=_range(1))  # size of a token's vector
-    units: int = dataclasses.field(default=128, metadata=_range(1))  # size of a turn's vector
+    # Token vectors.
+    embedding: str = "learnt"  # embeddings.EMBEDDINGS: learnt, or from a file of word vectors
+    embedding_dim: int = _number(100, 1)  # size of a token's vector
+    embedding_file: str | None = None  # GloVe or word2vec text file, may be .gz; of `pretrained` and `two_channel`
+    embedding_trainable: bool = True  # false: `pretrained` vectors stay as they are in the file
+    token_dropout: float = _number(0.0, 0, 1, below=True)  # whole tokens left out
+
+    # From token vectors to a turn's vector.
+    encoder: str = "lstm"  # encoders.ENCODERS: reads the tokens
+    units: int = _number(128, 1)  # size of a token's state; of each kernel size, of each direction
+    encoder_layers: int = _number(1, 1, 8)  # stacked readers
+    bidirectional: bool = False  # recurrent encoders: read in both directions
+    kernel_sizes: tuple[int, ...] = _number((1, 2, 3), 1, 16)  # of text_cnn and conv1d
+    encoder_heads: int = _number(4, 1, 64)  # attention heads of transformer
+    ngram_sizes: tuple[int, ...] = _number((2, 3), 2, 8)  # ngram_bag: tokens an n-gram
+    ngram_buckets: int = _number(20000, 1)  # ngram_bag: rows that n-grams are hashed to
+    character_ngram_sizes: tuple[int, ...] = _number((3, 4, 5), 1, 8)  # ngram_bag
+    readout: str = "last"  # readouts.READOUTS: from the tokens' states to a turn's vector
+    readout_hops: int = _number(4, 1, 64)  # self_attention: views of a turn
+    readout_units: int = _number(64, 1)  # self_attention: size of its hidden layer
+    readout_penalty: float = _number(0.01, 0)  # self_attention: for views that are alike
     mask_padding: bool = True  # read each turn at its own length; false: padding is read as a word
     padding: str = "right"  # left or right: the side where padding that is read as a word lies
-    attention: str = "dot"  # attentions.ATTENTIONS: weighs the history
+
+    # From the history's turns to the memory.
+    context: str = "none"  # contexts.CONTEXTS: how turns are read in the light of the turns before them
+    attention: str = "dot"  # attentions.ATTENTIONS: scores the history
+    attention_heads: int = _number(1, 1, 64)  # more than one: with projections
+    hops: int = _number(1, 1, 8)  # times that the history is looked up
+    slot_position: bool = False  # a turn's slot is part of its key and value
+    slot_speaker: bool = False  # a turn's speaker is part of its key and value
+    null_slot: bool = False  # a slot that stands for "nothing in the history matters"
     mask_history: bool = True  # no weight for empty slots; false: they compete like turns
     gate: str = "scalar"  # gates.GATES: how much of the memory is let through
+    gate_penalty: float = _number(0.0, 0)  # price of an open gate, added to the loss
+
+    # From memory, current turn and scalars to labels.
+    hidden_units: int = _number(0, 0)  # a hidden layer before the head; 0: none
+    normalization: str = "none"  # normalizations.NORMALIZATIONS: of the head's features
     head: str = "sigmoid"  # heads.HEADS: from features to a logit a label
-    dropout: float = dataclasses.field(default=0.3, metadata=_range(0, 1, below=True))  # of token vectors and features
+    target_replication: float = _number(0.0, 0, 1)  # share of the loss at each token
+    dropout: float = _number(0.0, 0, 1, below=True)  # of token vectors and features
+
+    # The loss.
+    loss: str = "binary_crossentropy"  # losses.LOSSES
+    positive_weight_limit: float = _number(10.0, 1)  # weighted_...: at most so much
+    focal_gamma: float = _number(2.0, 0)  # focal, asymmetric: for negatives
+    focal_gamma_positive: float = _number(0.0, 0)  # asymmetric: for positives
+    label_smoothing: float = _number(0.0, 0, 1, below=True)  # towards 1/2
+    oversampling: float = _number(1.0, 1)  # a rare label's windows are shown up to so often
+    l1: float = _number(0.0, 0)  # of kernels
+    l2: float = _number(0.0, 0)  # of kernels
 
     # The training.
-    loss: str = "binary_crossentropy"  # losses.LOSSES
-    optimizer: str = "adam"  # see OPTIMIZERS
-    learning_rate: float = dataclasses.field(default=3e-3, metadata=_range(0, above=True))
-    batch_size: int = dataclasses.field(default=64, metadata=_range(1))  # windows a step, over all devices
-    epochs: int = dataclasses.field(default=30, metadata=_range(1))  # at most
+    optimizer: str = "rmsprop"  # optimizers.OPTIMIZERS
+    learning_rate: float = _number(1e-3, 0, above=True)
+    schedule: str = "constant"  # optimizers.SCHEDULES: of the learning rate
+    warmup: float = _number(0.0, 0, 1, below=True)  # share of the steps in which it rises
+    momentum: float = _number(0.0, 0, 1, below=True)  # sgd, rmsprop
+    nesterov: bool = False  # sgd
+    amsgrad: bool = False  # adam
+    clipnorm: float | None = _number(None, 0, above=True)  # of each gradient
+    clipvalue: float | None = _number(None, 0, above=True)  # of each component
+    global_clipnorm: float | None = _number(None, 0, above=True)  # of all together
+    ema_momentum: float = _number(0.0, 0, 1, below=True)  # validate averaged weights; 0: no
+    initializer: str | None = None  # a Keras initializer for kernels; null: each layer's own
+    mixed_precision: bool = False  # compute in 16 bits, keep weights in 32: for GPUs
+    jit_compile: bool = False  # compile with XLA: every new shape costs a compilation
+    global_batch_size: int = _number(64, 1)  # windows a step, over all devices
+    epochs: int = _number(30, 1)  # at most
     monitor: str = "val_micro_f1"  # see MONITORS: what the best epoch goes by
     # Stop after so many epochs in which neither the monitored figure nor val_loss was the best so far; null: never.
-    early_stopping_patience: int | None = dataclasses.field(default=4, metadata=_range(1))
+    early_stopping_patience: int | None = _number(4, 1)
     keep_best: bool = True  # keep the weights of the best epoch; false: of the last one
-    threshold: float = dataclasses.field(default=0.5, metadata=_range(0, 1))  # a label is said from this score on
-    shuffle_buffer: int = dataclasses.field(default=4096, metadata=_range(1))  # conversations shuffled at a time
-    seed: int = dataclasses.field(default=20200701, metadata=_range(0, 2**31 - 1))  # of weights, order and dropout
+    threshold: float = _number(0.5, 0, 1)  # a label is said from this score on
+    shuffle_buffer: int = _number(4096, 1)  # conversations shuffled at a time
+    seed: int = _number(20200701, 0, 2**31 - 1)  # of weights, order and dropout
 
     def to_dict(self) -> dict:
         """The settings as JSON values."""
-        return dataclasses.asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value
+                for key, value in dataclasses.asdict(self).items()}
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Config)}
@@ -62,10 +132,10 @@ PRESETS = {
     # The network of the weekly report to the letter: no mask, no dropout, the last weights. The report does not say on
     # which side its padding lies. Keras' pad_sequences puts it on the left; on the right it would wash out the words.
     "weekly_report": Config(
-        preset="weekly_report", mask_padding=False, padding="left", mask_history=False, dropout=0.0, keep_best=False,
-        optimizer="rmsprop", learning_rate=1e-3, batch_size=64, epochs=40, early_stopping_patience=None,
+        preset="weekly_report", mask_padding=False, padding="left", mask_history=False, keep_best=False,
+        optimizer="rmsprop", learning_rate=1e-3, epochs=40, early_stopping_patience=None,
     ),
-    "default": Config(),
+    "default": Config(preset="default", optimizer="adam", learning_rate=3e-3, dropout=0.3),
 }
 
 
@@ -108,19 +178,14 @@ def from_dict(values: dict) -> Config:
 
 
 def check_parts(config: Config) -> None:
-    """Checks the names of the network's parts (imports Keras).
+    """Checks the names of the network's parts and what goes with what (imports Keras).
 
     Raises:
-        UsageError: for a name that its family does not have.
+        UsageError: for a name that its family does not have, or settings that do not go together.
     """
-    from trainer.attentions import ATTENTIONS
-    from trainer.encoders import ENCODERS
-    from trainer.gates import GATES
-    from trainer.heads import HEADS
-    from trainer.losses import LOSSES
-
-    families = {"encoder": ENCODERS, "attention": ATTENTIONS, "gate": GATES, "head": HEADS, "loss": LOSSES,
-                "optimizer": OPTIMIZERS, "monitor": MONITORS, "padding": PADDINGS}
+    families = {"padding": PADDINGS, "monitor": MONITORS}
+    for key, (module, table) in FAMILIES.items():
+        families[key] = getattr(importlib.import_module(f"trainer.{module}"), table)
     for key, family in families.items():
         value = getattr(config, key)
         if value not in family:
@@ -160,19 +225,35 @@ def _checked(key: str, value):
     if key not in _FIELDS:
         raise UsageError(f"unknown setting {key!r}; allowed: {', '.join(_FIELDS)}")
     field = _FIELDS[key]
-    if value is None and field.type == int | None:
+    type_, optional = _without_none(field.type)
+    if value is None and optional:
         return None
-    converted = _converted(value, field.type)
+    converted = _converted(value, type_)
     if converted is None:
-        raise UsageError(f"{key}: expected {_type_name(field.type)}, got {value!r}")
-    _check_range(key, converted, field.metadata)
+        raise UsageError(f"{key}: expected {_TYPE_NAMES[type_]}{' or null' * optional}, got {value!r}")
+    for number in converted if isinstance(converted, tuple) else (converted,):
+        _check_range(key, number, field.metadata)
     return converted
+
+
+def _without_none(type_) -> tuple[type, bool]:
+    """A field's type without None, and whether it allowed None."""
+    kinds = typing.get_args(type_)
+    if type(None) not in kinds:
+        return type_, False
+    [kind] = [kind for kind in kinds if kind is not type(None)]
+    return kind, True
+
+
+_LIST = tuple[int, ...]
+_TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a name", _LIST: "a list of integers"}
 
 
 def _converted(value, type_):
     """The value in the type, or None when it is of another type."""
-    if type_ == int | None:
-        type_ = int
+    if type_ == _LIST:
+        fits = isinstance(value, list | tuple) and value and all(type(number) is int for number in value)
+        return tuple(value) if fits else None
     if type_ is float and not isinstance(value, bool):
         # YAML 1.1 reads `1e-3` as text.
         try:
@@ -180,11 +261,6 @@ def _converted(value, type_):
         except (TypeError, ValueError):
             return None
     return value if type(value) is type_ else None
-
-
-def _type_name(type_) -> str:
-    """A type in the user's words."""
-    return {bool: "true or false", int: "an integer", float: "a number", str: "a name"}.get(type_, "an integer or null")
 
 
 def _check_range(key: str, value, limits) -> None:

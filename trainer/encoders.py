@@ -1,121 +1,195 @@
-"""Encoders: from a turn's token ids to one vector. They see each distinct turn of a batch once."""
+"""Encoders: from token vectors to one state a token, read out by a read-out.
+
+All take vectors float32 [N, L, E], lengths int [N] (None when padding is to be read as a word) and token ids int32
+[N, L], and give states float32 [N, L, output_dim]. With lengths, what a turn's own positions hold depends on its own
+tokens alone; what stands at padding is left to the read-out.
+"""
 
 import keras
 from keras import ops
 
+from trainer.encoder import Encoder
+from trainer.masking import masked_softmax, token_mask
+from trainer.recurrent_encoders import RECURRENT_ENCODERS
+
 PACKAGE = "turnwise"
 
 
-class TurnEncoder(keras.layers.Layer):
-    """What every encoder is: token vectors, dropout on them, and a way to read them.
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class BagEncoder(Encoder):
+    """Each token for itself: its vector, projected. With the mean as read-out, a bag of embeddings.
 
-    A subclass makes its parts in `__init__`, builds them in `build_reader` and reads in `read`.
+    Source: the textbook's bottom-up composition (14.2a), the floor that reading order has to beat.
     """
 
-    def __init__(self, vocabulary_size: int, embedding_dim: int, units: int, mask_padding: bool = True,
-                 padding: str = "right", dropout: float = 0.0, seed: int = 0, **kwargs):
-        """Makes the encoder.
+    def __init__(self, units: int, **kwargs):
+        """Makes the encoder."""
+        super().__init__(units, **kwargs)
+        self.dense = keras.layers.Dense(units, name="projection")
 
-        Args:
-            vocabulary_size: number of token ids, padding included.
-            embedding_dim: size of a token's vector.
-            units: size of a turn's vector.
-            mask_padding: read each turn at its own length; otherwise padding is read as a word.
-            padding: the side where padding lies when it is read as a word, `left` or `right`.
-            dropout: share of the token vectors' elements set to zero in training.
-            seed: of the dropout.
-            **kwargs: of `keras.layers.Layer`.
-        """
-        super().__init__(**kwargs)
-        self.vocabulary_size = vocabulary_size
-        self.embedding_dim = embedding_dim
-        self.units = units
-        self.mask_padding = mask_padding
-        self.padding = padding
-        self.dropout_rate = dropout
-        self.seed = seed
-        self.embedding = keras.layers.Embedding(vocabulary_size, embedding_dim, name="embedding")
-        self.dropout = keras.layers.Dropout(dropout, seed=seed)
+    def build(self, vectors_shape, lengths_shape=None, token_ids_shape=None):
+        """Makes the weights for token vectors of shape [N, L, E]."""
+        self.dense.build(vectors_shape)
+
+    def call(self, vectors, lengths=None, token_ids=None, training=None):
+        """States float32 [N, L, units]; see the module."""
+        return self.dense(vectors)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class TextCNNEncoder(Encoder):
+    """Convolutions of several widths side by side: c_i = relu(W x_{i:i+h-1} + b), `units` filters a width.
+
+    A window starts at each token and may reach beyond the turn's end, where all is zero. With the maximum as read-out,
+    Kim's TextCNN. Source: the textbook (7.3.1: widths 3, 4, 5 of 100 filters).
+    """
+
+    # Where a window's first token stands in Keras' padding.
+    padding = "right"
+
+    def __init__(self, units: int, kernel_sizes=(3, 4, 5), encoder_layers: int = 1, dropout: float = 0.0, seed: int = 0,
+                 **kwargs):
+        """Makes the encoder of `units` filters for each of `kernel_sizes`, in `encoder_layers` layers."""
+        super().__init__(units, **kwargs)
+        self.kernel_sizes, self.encoder_layers = tuple(kernel_sizes), encoder_layers
+        self.dropout_rate, self.seed = dropout, seed
+        self.layers = [[keras.layers.Conv1D(units, size, padding="valid", activation="relu", name=f"conv{layer}_{size}")
+                        for size in self.kernel_sizes] for layer in range(encoder_layers)]
+        self.dropouts = [keras.layers.Dropout(dropout, seed=seed + layer) for layer in range(1, encoder_layers)]
 
     @property
     def output_dim(self) -> int:
-        """Size of a turn's vector."""
-        return self.units
+        """Size of a token's state."""
+        return self.units * len(self.kernel_sizes)
 
-    def build(self, token_ids_shape, lengths_shape=None):
-        """Makes the weights; they depend on no shape of the input."""
-        self.embedding.build(token_ids_shape)
-        self.build_reader((None, None, self.embedding_dim))
+    def build(self, vectors_shape, lengths_shape=None, token_ids_shape=None):
+        """Makes the weights for token vectors of shape [N, L, E]."""
+        size = vectors_shape[-1]
+        for convolutions in self.layers:
+            for convolution in convolutions:
+                convolution.build((None, None, size))
+            size = self.output_dim
+        self.built = True
 
-    def build_reader(self, vectors_shape):
-        """Makes the reader's weights for token vectors of shape [N, L, embedding_dim]."""
-        raise NotImplementedError
+    def call(self, vectors, lengths=None, token_ids=None, training=None):
+        """States float32 [N, L, output_dim]; see the module."""
+        states = vectors
+        for layer, convolutions in enumerate(self.layers):
+            if layer:
+                states = self.dropouts[layer - 1](states, training=training)
+            states = zero_padding(states, lengths)
+            found = [convolution(self._padded(states, size))
+                     for convolution, size in zip(convolutions, self.kernel_sizes, strict=True)]
+            states = ops.concatenate(found, axis=-1) if len(found) > 1 else found[0]
+        return states
 
-    def read(self, vectors, lengths):
-        """Turn vectors float32 [N, D] of token vectors float32 [N, L, E] and lengths int [N]; zeros at length 0.
-
-        `lengths` is None when padding is to be read as a word.
-        """
-        raise NotImplementedError
-
-    def call(self, token_ids, lengths, training=None):
-        """Encodes turns.
-
-        Args:
-            token_ids: int32 [N, L], padded on the right with 0.
-            lengths: int32 [N], tokens of each turn, 0 for an empty one.
-            training: whether dropout is active.
-
-        Returns:
-            float32 [N, D]; with `mask_padding`, zeros for an empty turn.
-        """
-        if self.padding == "left" and not self.mask_padding:
-            token_ids = padded_left(token_ids, lengths)
-        vectors = self.dropout(self.embedding(token_ids), training=training)
-        return self.read(vectors, lengths if self.mask_padding else None)
+    def _padded(self, states, size: int):
+        """The states with as many zeros around them that a convolution of `size` gives one state a token."""
+        before = 0 if self.padding == "right" else (size - 1) // 2
+        return ops.pad(states, ((0, 0), (before, size - 1 - before), (0, 0)))
 
     def get_config(self):
         """The constructor's arguments."""
-        return {**super().get_config(), "vocabulary_size": self.vocabulary_size, "embedding_dim": self.embedding_dim,
-                "units": self.units, "mask_padding": self.mask_padding, "padding": self.padding,
+        return {**super().get_config(), "kernel_sizes": list(self.kernel_sizes), "encoder_layers": self.encoder_layers,
                 "dropout": self.dropout_rate, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class LSTMEncoder(TurnEncoder):
-    """The last state of an LSTM, as in the weekly report."""
+class Conv1DEncoder(TextCNNEncoder):
+    """Convolutions centred on each token, `units` filters a width. Source: the textbook's imdb_cnn (7.3.4)."""
 
-    def __init__(self, *args, **kwargs):
-        """Makes the encoder; the arguments are those of `TurnEncoder`."""
-        super().__init__(*args, **kwargs)
-        self.rnn = keras.layers.LSTM(self.units, return_sequences=self.mask_padding, name="rnn")
-
-    def build_reader(self, vectors_shape):
-        """Makes the LSTM's weights for token vectors of shape [N, L, embedding_dim]."""
-        self.rnn.build(vectors_shape)
-
-    def read(self, vectors, lengths):
-        """The state after the turn's last token, float32 [N, units]; zeros at length 0."""
-        states = self.rnn(vectors)
-        return states if lengths is None else last_state(states, lengths)
+    padding = "same"
 
 
-def last_state(states, lengths):
-    """The state after the last token, float32 [N, D], of states float32 [N, L, D] and lengths int [N].
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class TransformerEncoder(Encoder):
+    """Transformer blocks: self-attention over the turn's tokens, then a feed-forward layer four times as wide.
 
-    Zeros at length 0. A recurrent layer without a mask, read at length - 1, equals one with a mask, and cuDNN always
-    takes it.
+    Sinusoidal positions are added to the projected token vectors. Source: Vaswani et al. 2017; pre-norm as in Xiong
+    et al. 2020. The textbook's chapter on it has no body.
     """
-    last = ops.maximum(lengths - 1, 0)[:, None, None]
-    picked = ops.squeeze(ops.take_along_axis(states, last, axis=1), axis=1)
-    return ops.where((lengths > 0)[:, None], picked, 0.0)
+
+    def __init__(self, units: int, encoder_layers: int = 1, encoder_heads: int = 4, dropout: float = 0.0,
+                 seed: int = 0, **kwargs):
+        """Makes `encoder_layers` blocks of `encoder_heads` heads; `units` must be a multiple of the heads."""
+        super().__init__(units, **kwargs)
+        self.encoder_layers, self.encoder_heads = encoder_layers, encoder_heads
+        self.dropout_rate, self.seed = dropout, seed
+        self.projection = keras.layers.Dense(units, name="projection")
+        self.blocks = [self._block(number) for number in range(encoder_layers)]
+        self.norm = keras.layers.LayerNormalization(name="norm")
+
+    def _block(self, number: int) -> dict:
+        """The layers of one block."""
+        return {
+            "norm1": keras.layers.LayerNormalization(name=f"norm1_{number}"),
+            "query": keras.layers.Dense(3 * self.units, use_bias=False, name=f"query_key_value_{number}"),
+            "output": keras.layers.Dense(self.units, name=f"output_{number}"),
+            "norm2": keras.layers.LayerNormalization(name=f"norm2_{number}"),
+            "wide": keras.layers.Dense(4 * self.units, "gelu", name=f"wide_{number}"),
+            "narrow": keras.layers.Dense(self.units, name=f"narrow_{number}"),
+            "dropout1": keras.layers.Dropout(self.dropout_rate, seed=self.seed + 2 * number),
+            "dropout2": keras.layers.Dropout(self.dropout_rate, seed=self.seed + 2 * number + 1),
+        }
+
+    def build(self, vectors_shape, lengths_shape=None, token_ids_shape=None):
+        """Makes the weights for token vectors of shape [N, L, E]."""
+        states = (None, None, self.units)
+        self.projection.build(vectors_shape)
+        for block in self.blocks:
+            for name, layer in block.items():
+                if not name.startswith("dropout"):
+                    layer.build((None, None, 4 * self.units) if name == "narrow" else states)
+        self.norm.build(states)
+        self.built = True
+
+    def call(self, vectors, lengths=None, token_ids=None, training=None):
+        """States float32 [N, L, units]; see the module."""
+        states = self.projection(vectors)
+        states = states + ops.cast(sinusoids(ops.shape(states)[1], self.units), states.dtype)
+        present = None if lengths is None else token_mask(states, lengths)
+        for block in self.blocks:
+            attended = block["output"](self._attend(block["query"](block["norm1"](states)), present))
+            states = states + block["dropout1"](attended, training=training)
+            wide = block["narrow"](block["wide"](block["norm2"](states)))
+            states = states + block["dropout2"](wide, training=training)
+        return self.norm(states)
+
+    def _attend(self, query_key_value, present):
+        """Scaled dot attention of the heads, [N, L, units], of queries, keys, values side by side [N, L, 3 units]."""
+        size, heads = self.units // self.encoder_heads, self.encoder_heads
+        length = ops.shape(query_key_value)[1]
+        query, key, value = ops.unstack(ops.reshape(query_key_value, (-1, length, 3, heads, size)), 3, axis=2)
+        scores = ops.einsum("nihs,njhs->nhij", query, key) / size**0.5
+        weights = masked_softmax(scores, None if present is None else present[:, None, None])
+        attended = ops.einsum("nhij,njhs->nihs", ops.cast(weights, value.dtype), value)
+        return ops.reshape(attended, (-1, length, self.units))
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "encoder_layers": self.encoder_layers, "encoder_heads": self.encoder_heads,
+                "dropout": self.dropout_rate, "seed": self.seed}
 
 
-def padded_left(token_ids, lengths):
-    """Token ids int32 [N, L] padded on the left with 0, of ones padded on the right and lengths int [N]."""
-    size = ops.shape(token_ids)[1]
-    source = ops.arange(size)[None, :] - (size - lengths)[:, None]
-    return ops.where(source >= 0, ops.take_along_axis(token_ids, ops.maximum(source, 0), axis=1), 0)
+def sinusoids(length, size: int):
+    """Positions float32 [length, size]: sin and cos of place / 10000^(2i / size). Source: Vaswani et al. 2017."""
+    half = (size + 1) // 2
+    angles = ops.cast(ops.arange(length), "float32")[:, None] / 10000.0 ** (
+        ops.cast(ops.arange(half), "float32")[None, :] / half)
+    return ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)[:, :size]
 
 
-ENCODERS = {"lstm": LSTMEncoder}
+def zero_padding(states, lengths):
+    """The states [N, L, D] with zeros at padding, so that no convolution sees it; as they are without lengths."""
+    if lengths is None:
+        return states
+    return ops.where(token_mask(states, lengths)[..., None], states, ops.zeros_like(states))
+
+
+ENCODERS = {
+    "bag": BagEncoder,
+    **RECURRENT_ENCODERS,
+    "text_cnn": TextCNNEncoder,
+    "conv1d": Conv1DEncoder,
+    "transformer": TransformerEncoder,
+}

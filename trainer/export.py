@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from schemas import data_directory, model_directory
+from schemas.examples import FIRST_SPEAKER_ID, UNKNOWN_SPEAKER_ID
 from schemas.exit_status import UsageError
 from trainer.config import from_dict
 from trainer.distinct_turns import encode_by_length
@@ -98,21 +99,30 @@ def _blank(spec: tf.TensorSpec, rows) -> tf.Tensor:
 class Serving:
     """What the SavedModel computes."""
 
-    def __init__(self, model: IntentClassifier, transform: Transform, max_tokens: int, thresholds: Sequence[float]):
-        """Takes the network, the transform graph, the most tokens of a turn and a threshold a label."""
+    def __init__(self, model: IntentClassifier, transform: Transform, max_tokens: int, speakers: Sequence[str],
+                 thresholds: Sequence[float]):
+        """Takes the network, the transform graph, the most tokens of a turn, the speakers and a threshold a label."""
         self.model, self.transform, self.max_tokens = model, transform, max_tokens
+        self.speakers = tf.constant(list(speakers), tf.string)
         self.thresholds = tf.constant(thresholds, tf.float32)
 
     def __call__(self, texts, speakers, numeric):
-        """The outputs of the signature `serving_default`; see `export`. `speakers` has no part in this network."""
+        """The outputs of the signature `serving_default`; see `export`."""
         distinct, positions = tf.unique(tf.reshape(texts, [-1]))
         encoded, lengths = self.encode(distinct)
         positions = tf.reshape(positions, tf.shape(texts))
         outputs = self.model.classify(tf.gather(encoded, positions), tf.gather(lengths, positions) > 0,
-                                      self.transform.numeric(numeric))
+                                      self.speaker_ids(speakers), self.transform.numeric(numeric))
         scores = outputs["scores"]
         return {"scores": scores, "predicted": scores >= self.thresholds, "attention": outputs["attention"],
                 "gate": outputs["gate"]}
+
+    def speaker_ids(self, speakers):
+        """Speaker ids int32 [B, S] of speakers string [B, S], as in the shards; the network itself sees empty slots."""
+        # A comparison, not a table: speakers are few, and constants need no place among the assets.
+        known = tf.equal(speakers[..., None], self.speakers)
+        place = tf.argmax(tf.cast(known, tf.int32), axis=-1, output_type=tf.int32) if self.speakers.shape[0] else 0
+        return tf.where(tf.reduce_any(known, axis=-1), FIRST_SPEAKER_ID + place, UNKNOWN_SPEAKER_ID)
 
     def encode(self, texts):
         """Turn vectors float32 [N, D] and lengths int32 [N] of texts string [N]."""
@@ -139,7 +149,7 @@ def _write(path: pathlib.Path, model: IntentClassifier, transform, data: dict, t
            scratch: pathlib.Path) -> None:
     """Writes the SavedModel; `data` is that of config.json, `scratch` a directory for the asset's source."""
     sizes = data["sizes"]
-    serving = Serving(model, Transform(transform), sizes["max_tokens"], thresholds)
+    serving = Serving(model, Transform(transform), sizes["max_tokens"], data["speakers"], thresholds)
     labels_file = scratch / model_directory.LABELS_ASSET
     labels_file.write_text(json.dumps(data["labels"], ensure_ascii=False), "utf-8")
     archive = keras.export.ExportArchive()

@@ -1,4 +1,7 @@
-"""Gates: how much of the memory is let through to the classifier."""
+"""Gates: how much of the memory is let through to the classifier.
+
+All take the memory h and the current turn u, float32 [B, D] each, and give the gate float32 [B, 1] or [B, D] in [0, 1].
+"""
 
 import keras
 from keras import ops
@@ -10,18 +13,41 @@ PACKAGE = "turnwise"
 class ScalarGate(keras.layers.Layer):
     """One gate a window: g = sigmoid(w [h; u] + b), as in the weekly report."""
 
-    def __init__(self, **kwargs):
-        """Makes the gate."""
-        super().__init__(**kwargs)
-        self.dense = keras.layers.Dense(1, activation="sigmoid", name="gate")
-
     def build(self, memory_shape, current_shape=None):
         """Makes the weights for a memory of shape [B, D] and a current turn of shape [B, D]."""
+        self.dense = keras.layers.Dense(self.gates(memory_shape[-1]), activation="sigmoid", name="gate")
         self.dense.build((None, 2 * memory_shape[-1]))
+        self.built = True
+
+    def gates(self, size: int) -> int:
+        """Number of gates for a memory of `size` numbers."""
+        return 1
 
     def call(self, memory, current):
-        """Gate float32 [B, 1], each in (0, 1), of the memory and the current turn, float32 [B, D] each."""
+        """Gate float32 [B, 1], each in (0, 1)."""
         return self.dense(ops.concatenate([memory, current], axis=-1))
 
 
-GATES = {"scalar": ScalarGate}
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class VectorGate(ScalarGate):
+    """A gate for each number of the memory: g = sigmoid(W [h; u] + b), W [D, 2 D]."""
+
+    def gates(self, size: int) -> int:
+        """Number of gates for a memory of `size` numbers."""
+        return size
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class NoGate(keras.layers.Layer):
+    """All of the memory is let through: g = 1."""
+
+    def build(self, memory_shape, current_shape=None):
+        """Makes nothing."""
+        self.built = True
+
+    def call(self, memory, current):
+        """Ones, float32 [B, 1]."""
+        return ops.ones_like(memory[:, :1])
+
+
+GATES = {"scalar": ScalarGate, "vector": VectorGate, "none": NoGate}

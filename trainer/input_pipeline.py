@@ -1,7 +1,8 @@
 """From the shards of a data directory to batches of windows.
 
 A window is a dict of `token_ids` int32 [B, slots, max_tokens] padded on the right with 0, `turn_lengths` int32
-[B, slots], `turn_keys` int64 [B, slots] and `numeric` float32 [B, F]; its target is `labels` float32 [B, K].
+[B, slots], `turn_keys` int64 [B, slots], `speakers` int32 [B, slots] and `numeric` float32 [B, F]; its target is
+`labels` float32 [B, K].
 """
 
 import contextlib
@@ -17,7 +18,7 @@ COMPRESSION = "GZIP"
 # Windows read at a time. A conversation that lies on both sides of a cut is shuffled as two.
 READ_BATCH = 1024
 SHARDS_AT_ONCE = 8
-MODEL_FEATURES = ("token_ids", "turn_lengths", "turn_keys", "numeric")
+MODEL_FEATURES = ("token_ids", "turn_lengths", "turn_keys", "speakers", "numeric")
 ID_FEATURES = ("conversation_id", "turn_index")
 
 
@@ -133,6 +134,7 @@ def _parser(manifest: Manifest, ids: tuple[str, ...] = ()):
             "token_ids": _by_slot(parsed["token_ids"], parsed["turn_lengths"], sizes.slots, manifest.max_tokens),
             "turn_lengths": tf.cast(parsed["turn_lengths"], tf.int32),
             "turn_keys": parsed["turn_keys"],
+            "speakers": tf.cast(parsed["speakers"], tf.int32),
             "numeric": parsed["numeric"],
         }
         labels = tf.cast(parsed["labels"], tf.float32)

@@ -27,6 +27,7 @@ from trainer.input_pipeline import (
 )
 from trainer.losses import LOSSES
 from trainer.models import IntentClassifier, Sizes, build_model
+from trainer.optimizers import make_optimizer
 from trainer.training_metrics import MicroScores
 
 
@@ -52,7 +53,7 @@ def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = Fa
     fingerprint = {"config": config.to_dict(), "data": describe_data(data, manifest)}
     progress = _start(model, fingerprint, overwrite)
     write_json(model / model_directory.CONFIG, {**fingerprint, "versions": _versions()})
-    strategy = local_strategy(config.batch_size)
+    strategy = local_strategy(config.global_batch_size)
     started = time.perf_counter()
     resumed_at = progress.epoch
     _fit(data, manifest, model, config, progress, fingerprint, strategy)
@@ -89,7 +90,7 @@ def transform_sha256(data_dir: pathlib.Path) -> str:
         raise UsageError(f"{data_dir} has no transform graph: {error}") from error
 
 
-def local_strategy(batch_size: int) -> tf.distribute.Strategy | None:
+def local_strategy(global_batch_size: int) -> tf.distribute.Strategy | None:
     """A MirroredStrategy over all GPUs, or all logical CPU devices where there is no GPU; None for one device.
 
     Raises:
@@ -100,15 +101,15 @@ def local_strategy(batch_size: int) -> tf.distribute.Strategy | None:
     devices = [name for name in devices if "GPU" not in kinds or ":GPU:" in name]
     if len(devices) == 1:
         return None
-    if batch_size % len(devices):
-        raise UsageError(f"batch_size: {batch_size} is not divisible by the {len(devices)} devices of this machine")
+    if global_batch_size % len(devices):
+        raise UsageError(f"global_batch_size: {global_batch_size} is not divisible by the {len(devices)} devices of "
+                         "this machine")
     return tf.distribute.MirroredStrategy(devices)
 
 
-def compile_model(model: IntentClassifier, config: Config) -> None:
+def compile_model(model: IntentClassifier, config: Config, steps_per_epoch: int) -> None:
     """Gives the model its loss, optimizer and metrics, and makes the optimizer's variables."""
-    optimizer = keras.optimizers.get({"class_name": config.optimizer,
-                                      "config": {"learning_rate": config.learning_rate}})
+    optimizer = make_optimizer(config, steps_per_epoch * config.epochs)
     # Distinct turns make the shapes change from batch to batch: XLA would compile each anew.
     model.compile(optimizer, LOSSES[config.loss](), jit_compile=False,
                   metrics=[keras.metrics.BinaryAccuracy(threshold=config.threshold), MicroScores(config.threshold)])
@@ -157,19 +158,19 @@ def _differences(old: dict, new: dict) -> list[str]:
 def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, strategy) -> None:
     """Trains the epochs that are left."""
     keras.utils.set_random_seed(config.seed)
+    steps = steps_per_epoch(window_count(manifest, "train"), config.global_batch_size)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = build_model(config, Sizes.of(manifest))
-        compile_model(model, config)
+        compile_model(model, config, steps)
         if progress.epoch:
             restore_variables(model_dir / model_directory.BACKUP, training_variables(model))
     if progress.stopped or progress.epoch >= config.epochs:
         return
-    windows = window_count(manifest, "train")
-    dataset = training_dataset(data_dir, manifest, batch_size=config.batch_size, shuffle_buffer=config.shuffle_buffer,
-                               seed=config.seed, first_epoch=progress.epoch, epochs=config.epochs)
+    dataset = training_dataset(data_dir, manifest, batch_size=config.global_batch_size, seed=config.seed,
+                               shuffle_buffer=config.shuffle_buffer, first_epoch=progress.epoch, epochs=config.epochs)
     validation = None
     if window_count(manifest, "validation"):
-        validation = evaluation_dataset(data_dir, manifest, "validation", config.batch_size)
+        validation = evaluation_dataset(data_dir, manifest, "validation", config.global_batch_size)
     else:
         print("the validation split is empty: training all epochs and keeping the last weights")
     callbacks = [
@@ -179,7 +180,7 @@ def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, strategy)
     ]
     with refusing_bad_shards(data_dir):
         model.fit(dataset, validation_data=validation, initial_epoch=progress.epoch, epochs=config.epochs,
-                  steps_per_epoch=steps_per_epoch(windows, config.batch_size), shuffle=False, callbacks=callbacks,
+                  steps_per_epoch=steps, shuffle=False, callbacks=callbacks,
                   verbose=1 if sys.stdout.isatty() else 2)
 
 
