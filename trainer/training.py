@@ -28,7 +28,8 @@ from trainer.input_pipeline import (
 from trainer.losses import LOSSES
 from trainer.models import IntentClassifier, Sizes, build_model
 from trainer.optimizers import make_optimizer
-from trainer.training_metrics import MicroScores
+from trainer.training_metrics import MacroF1, MicroScores
+from trainer.word_vectors import give_words
 
 
 def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = False) -> Progress:
@@ -50,7 +51,8 @@ def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = Fa
     if not window_count(manifest, "train"):
         raise DataRefused(f"{data_dir} has no windows to train on: its train split is empty")
     verify_shards(data, manifest)
-    fingerprint = {"config": config.to_dict(), "data": describe_data(data, manifest)}
+    fingerprint = {"config": config.to_dict(), "data": describe_data(data, manifest),
+                   "embedding_sha256": embedding_sha256(config.embedding_file)}
     progress = _start(model, fingerprint, overwrite)
     write_json(model / model_directory.CONFIG, {**fingerprint, "versions": _versions()})
     strategy = local_strategy(config.global_batch_size)
@@ -90,6 +92,18 @@ def transform_sha256(data_dir: pathlib.Path) -> str:
         raise UsageError(f"{data_dir} has no transform graph: {error}") from error
 
 
+def embedding_sha256(file: str | None) -> str | None:
+    """The sha256 of the file of word vectors, if there is one.
+
+    Raises:
+        UsageError: when it can't be read.
+    """
+    try:
+        return data_directory.sha256_of(file) if file else None
+    except OSError as error:
+        raise UsageError(f"can't read embedding_file {file}: {error}") from error
+
+
 def local_strategy(global_batch_size: int) -> tf.distribute.Strategy | None:
     """A MirroredStrategy over all GPUs, or all logical CPU devices where there is no GPU; None for one device.
 
@@ -110,9 +124,11 @@ def local_strategy(global_batch_size: int) -> tf.distribute.Strategy | None:
 def compile_model(model: IntentClassifier, config: Config, steps_per_epoch: int) -> None:
     """Gives the model its loss, optimizer and metrics, and makes the optimizer's variables."""
     optimizer = make_optimizer(config, steps_per_epoch * config.epochs)
+    threshold = config.threshold
     # Distinct turns make the shapes change from batch to batch: XLA would compile each anew.
     model.compile(optimizer, LOSSES[config.loss](), jit_compile=False,
-                  metrics=[keras.metrics.BinaryAccuracy(threshold=config.threshold), MicroScores(config.threshold)])
+                  metrics=[keras.metrics.BinaryAccuracy(threshold=threshold), MicroScores(threshold),
+                           MacroF1(model.head.labels, threshold)])
     optimizer.build(model.trainable_variables)
 
 
@@ -152,7 +168,8 @@ def _differences(old: dict, new: dict) -> list[str]:
     config = {**old["config"], **new["config"]}
     changes = [f"{key}: {old['config'].get(key)!r} there, {new['config'].get(key)!r} here"
                for key in config if old["config"].get(key) != new["config"].get(key)]
-    return changes + (["the data directory's content"] if old["data"] != new["data"] else [])
+    contents = {"data": "the data directory's content", "embedding_sha256": "the content of embedding_file"}
+    return changes + [content for key, content in contents.items() if old.get(key) != new[key]]
 
 
 def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, strategy) -> None:
@@ -161,6 +178,8 @@ def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, strategy)
     steps = steps_per_epoch(window_count(manifest, "train"), config.global_batch_size)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = build_model(config, Sizes.of(manifest))
+        if not progress.epoch:
+            give_words(model, data_dir, manifest.vocabulary_size, config.embedding_file)
         compile_model(model, config, steps)
         if progress.epoch:
             restore_variables(model_dir / model_directory.BACKUP, training_variables(model))
