@@ -112,7 +112,7 @@ def test_ids_are_unique_and_references_resolve(hostile_page):
 def test_dark_page_recolours_every_colour_of_the_plots(hostile_page):
     _, page = hostile_page
     colours = set(re.findall(r"(?:fill|stroke): (#\w+)", " ".join(page.values("style"))))
-    assert colours == set(report._DARK_COLORS)
+    assert colours == set(report.DARK_COLORS)
 
 
 def test_markdown_tables_are_intact():

@@ -21,7 +21,7 @@ from trainer.memory import WIDE_OPEN_GATE
 SCHEMA_VERSION = 1
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 # How the page recolours the plots when the reader's system is dark.
-_DARK_COLORS = {plots.INK: "#dcdcdc", plots.RULE: "#4a4f55", plots.TRUE: "#6aa9e9", plots.PREDICTED: "#f0ab5b"}
+DARK_COLORS = {plots.INK: "#dcdcdc", plots.RULE: "#4a4f55", plots.TRUE: "#6aa9e9", plots.PREDICTED: "#f0ab5b"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +45,12 @@ def write_report(
         output_dir: made where it is missing; files of an earlier evaluation are replaced.
     """
     report = report_values(evaluation, subject)
-    _write_files(pathlib.Path(output_dir), {
-        "thresholds.json": _json({label.label: label.threshold for label in evaluation.per_label}),
-        "attention.json": _json(report["attention"]),
-        "gate.json": _json(report["gate"]),
+    write_files(pathlib.Path(output_dir), {
+        "thresholds.json": json_text({label.label: label.threshold for label in evaluation.per_label}),
+        "attention.json": json_text(report["attention"]),
+        "gate.json": json_text(report["gate"]),
         "per_label.csv": per_label_csv(evaluation),
-        "report.json": _json(report),
+        "report.json": json_text(report),
         "report.md": render_markdown(evaluation, subject),
         "report.html": render_html(evaluation, subject, history),
     })
@@ -77,7 +77,7 @@ def per_label_csv(evaluation: Evaluation) -> str:
 
 def render_markdown(evaluation: Evaluation, subject: Subject) -> str:
     """The text of report.md: every table of the report."""
-    return _environment().get_template("report.md.j2").render(_context(evaluation, subject))
+    return environment().get_template("report.md.j2").render(_context(evaluation, subject))
 
 
 def render_html(evaluation: Evaluation, subject: Subject, history: Mapping[str, Sequence[float]]) -> str:
@@ -94,7 +94,7 @@ def render_html(evaluation: Evaluation, subject: Subject, history: Mapping[str, 
     # The SVGs are made by an XML serialiser, which has escaped the names in them.
     figures = [(Markup(svg), caption) for svg, caption in images]
     context = _context(evaluation, subject)
-    return _environment().get_template("report.html.j2").render(context, figures=figures, dark_colors=_DARK_COLORS)
+    return environment().get_template("report.html.j2").render(context, figures=figures, dark_colors=DARK_COLORS)
 
 
 def _context(evaluation: Evaluation, subject: Subject) -> dict[str, Any]:
@@ -109,8 +109,9 @@ def _context(evaluation: Evaluation, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The templates of all pages; those of HTML escape what is put into them."""
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=jinja2.StrictUndefined,
@@ -118,8 +119,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(figure=_figure, visible=visible, cell=markdown_cell)
-    return environment
+    templates.filters.update(figure=_figure, visible=visible, cell=markdown_cell)
+    return templates
 
 
 def _figure(value: float | None) -> str:
@@ -127,11 +128,12 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _json(values: Any) -> str:
+def json_text(values: Any) -> str:
+    """The text of a JSON file."""
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _write_files(directory: pathlib.Path, texts: Mapping[str, str]) -> None:
+def write_files(directory: pathlib.Path, texts: Mapping[str, str]) -> None:
     """Writes files that appear under their names only when whole."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
