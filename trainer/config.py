@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 import pathlib
 import typing
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from schemas.exit_status import UsageError
 
 PADDINGS = ("left", "right")
+DECODER_ATTENTIONS = ("additive", "general")
 MONITORS = ("val_loss", "val_micro_f1")
 # Settings that name a part: the module of its family, and the table of names in it.
 FAMILIES = {
@@ -82,6 +84,7 @@ class Config:
     hidden_units: int = _number(0, 0)  # a hidden layer before the head; 0: none
     normalization: str = "none"  # normalizations.NORMALIZATIONS: of the head's features
     head: str = "sigmoid"  # heads.HEADS: from features to a logit a label
+    decoder_attention: str = "additive"  # additive or general: how the head `sequence` looks at the turns
     target_replication: float = _number(0.0, 0, 1)  # share of the loss at each token
     dropout: float = _number(0.0, 0, 1, below=True)  # of token vectors and features
 
@@ -102,7 +105,8 @@ class Config:
     warmup: float = _number(0.0, 0, 1, below=True)  # share of the steps in which it rises
     momentum: float = _number(0.0, 0, 1, below=True)  # sgd, rmsprop
     nesterov: bool = False  # sgd
-    amsgrad: bool = False  # adam
+    amsgrad: bool = False  # adam, adamw
+    weight_decay: float = _number(0.004, 0)  # adamw: of every weight, times the learning rate
     clipnorm: float | None = _number(None, 0, above=True)  # of each gradient
     clipvalue: float | None = _number(None, 0, above=True)  # of each component
     global_clipnorm: float | None = _number(None, 0, above=True)  # of all together
@@ -183,13 +187,53 @@ def check_parts(config: Config) -> None:
     Raises:
         UsageError: for a name that its family does not have, or settings that do not go together.
     """
-    families = {"padding": PADDINGS, "monitor": MONITORS}
+    families = {"padding": PADDINGS, "monitor": MONITORS, "decoder_attention": DECODER_ATTENTIONS}
     for key, (module, table) in FAMILIES.items():
         families[key] = getattr(importlib.import_module(f"trainer.{module}"), table)
     for key, family in families.items():
         value = getattr(config, key)
         if value not in family:
             raise UsageError(f"{key}: {value!r} is unknown; allowed: {', '.join(family)}")
+    importlib.import_module("trainer.optimizers").check_optimizer(config)
+    importlib.import_module("trainer.kernels").check_initializer(config)
+    importlib.import_module("trainer.embeddings").check_embedding(config.embedding, config.embedding_file)
+    _check_loss(config)
+    _check_target_replication(config)
+
+
+def _check_loss(config: Config) -> None:
+    """Raises a UsageError when the loss does not fit the head or the label smoothing."""
+    if (config.head == "sequence") != (config.loss == "sequence_crossentropy"):
+        raise UsageError("head=sequence and loss=sequence_crossentropy go together, and with nothing else; got "
+                         f"head={config.head} and loss={config.loss}")
+    loss = importlib.import_module("trainer.losses").LOSSES[config.loss]
+    if config.label_smoothing and "label_smoothing" not in inspect.signature(loss).parameters:
+        raise UsageError(f"label_smoothing: {config.label_smoothing} means nothing to loss={config.loss}")
+
+
+def _check_target_replication(config: Config) -> None:
+    """Raises a UsageError when target replication meets a part that it does not go with.
+
+    The head must be able to read the state at a token in the place of the current turn's vector.
+    """
+    if not config.target_replication:
+        return
+    encoders = importlib.import_module("trainer.recurrent_encoders").RECURRENT_ENCODERS
+    head = importlib.import_module("trainer.heads").HEADS[config.head]
+    wrong = [text for text, is_wrong in (
+        (f"encoder={config.encoder} (allowed: {', '.join(encoders)})", config.encoder not in encoders),
+        # Read backwards, the state at a token has seen what follows it, and not what comes before.
+        ("bidirectional=true", config.bidirectional),
+        (f"readout={config.readout} (allowed: last)", config.readout != "last"),
+        ("mask_padding=false", not config.mask_padding),
+        (f"context={config.context} (allowed: none)", config.context != "none"),
+        # These two take figures over all rows of a batch, of which some would be padding.
+        ("normalization=batch", config.normalization == "batch"),
+        ("loss=smooth_f1", config.loss == "smooth_f1"),
+        (f"head={config.head}, which is taught with the labels", head.needs_labels),
+    ) if is_wrong]
+    if wrong:
+        raise UsageError(f"target_replication: {config.target_replication} does not go with {'; '.join(wrong)}")
 
 
 def _read_file(file: str) -> dict:
