@@ -8,6 +8,7 @@ from schemas.exit_status import DataRefused, TurnwiseError
 from trainer.evaluation import evaluate_predictions, predicted_labels
 from trainer.memory import attention_by_slot, gate_distribution
 from trainer.predictions import Predictions
+from trainer.related_history import related_to_history
 
 # Four windows, labels A, B, C; above 0.5 the model says
 #   window 1: true A    said A       right
@@ -119,7 +120,7 @@ def test_attention_where_every_window_has_history():
 
 
 def test_gate():
-    gate = gate_distribution(GATE, LENGTHS)
+    gate = gate_distribution(GATE, LENGTHS, np.array([True, True, False, True]))
     assert len(gate.bin_edges) == 21
     # 0.07 is in [0.05, 0.1), 0.92 in [0.9, 0.95), 0.97 and 1 in [0.95, 1].
     assert [n for n, count in enumerate(gate.counts) for _ in range(count)] == [1, 18, 19, 19]
@@ -127,10 +128,32 @@ def test_gate():
     assert gate.share_wide_open == 0.75
     assert gate.mean_with_history == pytest.approx((0.07 + 0.92) / 2)
     assert gate.mean_without_history == pytest.approx((0.97 + 1) / 2)
+    # Of the two with history, the related one has the narrower gate.
+    assert (gate.mean_related, gate.mean_unrelated) == (pytest.approx(0.07), pytest.approx(0.92))
+    assert gate.related_auc == 0
+    assert gate_distribution(GATE, LENGTHS, np.array([False, False, True, False])).related_auc == 1
+    assert gate_distribution(GATE, LENGTHS, np.ones(4, bool)).related_auc is None
 
 
 def test_gate_a_little_over_one_is_counted():
-    assert sum(gate_distribution(np.array([1.0000001, 1], np.float32), LENGTHS[:2]).counts) == 2
+    assert sum(gate_distribution(np.array([1.0000001, 1], np.float32), LENGTHS[:2], np.ones(2, bool)).counts) == 2
+
+
+def test_history_is_related_by_labels_or_a_short_turn():
+    # One conversation of turns with the keys 1 to 6, the odd ones targets; then another with the same turns.
+    keys = np.array([[1, 0, 0, 0], [3, 2, 1, 0], [5, 4, 3, 2], [7, 6, 5, 4], [1, 0, 0, 0], [9, 8, 1, 0]])
+    labels = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]], bool)
+    lengths = np.where(keys > 0, 9, 0)
+    windows = dataclasses.replace(
+        predictions_of(), labels=labels, turn_keys=keys, turn_lengths=lengths,
+        turn_indices=np.array([0, 2, 4, 6, 0, 2]), conversation_ids=np.array(["a", "a", "a", "a", "b", "b"]))
+    # The third shares a label with a turn that its history no longer holds; the fourth with one out of sight.
+    assert related_to_history(windows).tolist() == [False, False, False, False, False, False]
+    wider = dataclasses.replace(windows, turn_keys=np.array([[1, 0, 0, 0, 0], [3, 2, 1, 0, 0], [5, 4, 3, 2, 1],
+                                                             [7, 6, 5, 4, 3], [1, 0, 0, 0, 0], [9, 8, 1, 0, 0]]))
+    assert related_to_history(wider).tolist() == [False, False, True, True, False, False]
+    short = dataclasses.replace(windows, turn_lengths=np.where(keys == 9, 4, lengths))
+    assert related_to_history(short).tolist() == [False, False, False, False, False, True]
 
 
 def test_agrees_with_scikit_learns_report():

@@ -8,6 +8,7 @@ from sklearn import metrics
 from schemas.exit_status import DataRefused, TurnwiseError
 from trainer.memory import Attention, Gate, attention_by_slot, gate_distribution, mean_or_none
 from trainer.predictions import Predictions
+from trainer.related_history import related_to_history
 
 # The weekly report adds this to both denominators: precision = TP / (TP + FP + 0.1), recall = TP / (TP + FN + 0.1).
 SMOOTHING = 0.1
@@ -160,7 +161,7 @@ def evaluate_predictions(predictions: Predictions, thresholds: np.ndarray) -> Ev
         labels_per_turn=_labels_per_turn(predictions.labels, predicted),
         per_label=per_label,
         attention=attention_by_slot(predictions.attention, predictions.turn_lengths),
-        gate=gate_distribution(predictions.gate, predictions.turn_lengths),
+        gate=gate_distribution(predictions.gate, predictions.turn_lengths, related_to_history(predictions)),
     )
 
 

@@ -44,6 +44,10 @@ class Gate:
         share_wide_open: share of windows above `WIDE_OPEN_GATE`.
         mean_with_history: over windows with at least one history turn; None when there are none.
         mean_without_history: over the others; None when there are none.
+        mean_related: over windows whose history ought to matter, see `related_history`; None when there are none.
+        mean_unrelated: over the other windows with history; None when there are none.
+        related_auc: area under the ROC curve of telling the former from the latter by the gate: the chance that a
+            window whose history ought to matter has the wider gate; None without both kinds.
     """
 
     bin_edges: list[float]
@@ -52,6 +56,9 @@ class Gate:
     share_wide_open: float
     mean_with_history: float | None
     mean_without_history: float | None
+    mean_related: float | None
+    mean_unrelated: float | None
+    related_auc: float | None
 
 
 def attention_by_slot(attention: np.ndarray, turn_lengths: np.ndarray) -> Attention:
@@ -73,10 +80,19 @@ def attention_by_slot(attention: np.ndarray, turn_lengths: np.ndarray) -> Attent
     )
 
 
-def gate_distribution(gate: np.ndarray, turn_lengths: np.ndarray) -> Gate:
-    """Histogram and means of gate float [N] in 0 to 1, given turn_lengths int [N, 1 + H] with 0 for an empty slot."""
+def gate_distribution(gate: np.ndarray, turn_lengths: np.ndarray, related: np.ndarray) -> Gate:
+    """Histogram and means of the gate.
+
+    Args:
+        gate: float [N], in 0 to 1.
+        turn_lengths: int [N, 1 + H], 0 for an empty slot.
+        related: bool [N], whether the window's history ought to matter.
+    """
+    from sklearn.metrics import roc_auc_score
+
     gate = gate.astype(np.float64)
     has_history = (turn_lengths[:, 1:] > 0).any(axis=1)
+    both = len(np.unique(related[has_history])) == 2
     # Clipped, because rounding may take a wide open gate a little over 1, out of the last bin.
     counts, edges = np.histogram(gate.clip(0.0, 1.0), bins=GATE_BINS, range=(0.0, 1.0))
     return Gate(
@@ -86,6 +102,9 @@ def gate_distribution(gate: np.ndarray, turn_lengths: np.ndarray) -> Gate:
         share_wide_open=float((gate > WIDE_OPEN_GATE).mean()),
         mean_with_history=mean_or_none(gate[has_history]),
         mean_without_history=mean_or_none(gate[~has_history]),
+        mean_related=mean_or_none(gate[has_history & related]),
+        mean_unrelated=mean_or_none(gate[has_history & ~related]),
+        related_auc=float(roc_auc_score(related[has_history], gate[has_history])) if both else None,
     )
 
 

@@ -17,6 +17,7 @@ from trainer import plots
 from trainer.display import csv_cell, markdown_cell
 from trainer.evaluation import SMOOTHING, Evaluation
 from trainer.memory import WIDE_OPEN_GATE
+from trainer.related_history import ELLIPTICAL_TOKENS
 
 SCHEMA_VERSION = 1
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -105,6 +106,7 @@ def _context(evaluation: Evaluation, subject: Subject) -> dict[str, Any]:
         "labels": sorted(evaluation.per_label, key=lambda label: (-label.support, label.label)),
         "smoothing": SMOOTHING,
         "wide_open": WIDE_OPEN_GATE,
+        "elliptical_tokens": ELLIPTICAL_TOKENS,
         "max_bars": plots.MAX_BARS,
     }
 
