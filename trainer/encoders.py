@@ -10,6 +10,7 @@ from keras import ops
 
 from trainer.encoder import Encoder
 from trainer.masking import masked_softmax, token_mask
+from trainer.ngram_encoder import NgramBagEncoder
 from trainer.recurrent_encoders import RECURRENT_ENCODERS
 
 PACKAGE = "turnwise"
@@ -192,4 +193,5 @@ ENCODERS = {
     "text_cnn": TextCNNEncoder,
     "conv1d": Conv1DEncoder,
     "transformer": TransformerEncoder,
+    "ngram_bag": NgramBagEncoder,
 }

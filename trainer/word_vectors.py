@@ -1,0 +1,142 @@
+"""Word vectors in text files, of GloVe or word2vec, and what a network takes from the words of a data directory."""
+
+import gzip
+import os
+import pathlib
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from schemas.exit_status import UsageError
+from trainer.predict import read_words
+
+
+def give_words(model, data_dir: str | pathlib.Path, vocabulary_size: int, embedding_file: str | None) -> None:
+    """Gives a fresh network what it takes from words and not from windows.
+
+    Layers with `start_from` get the file's vectors, layers with `adapt_vocabulary` the text of each token id.
+
+    Args:
+        model: with fresh weights.
+        data_dir: holds the vocabulary.
+        vocabulary_size: number of token ids, padding included.
+        embedding_file: the file of `read_vectors`.
+
+    Raises:
+        UsageError: when the vocabulary or the file can't be read, or the file does not fit.
+    """
+    words = read_texts(data_dir, vocabulary_size)
+    for layer in model._flatten_layers():
+        if hasattr(layer, "start_from"):
+            vectors, found = read_vectors(embedding_file, words, layer.embedding_dim)
+            layer.start_from(vectors, found)
+            print(f"vectors of {embedding_file}: {found.sum():,} of {len(words) - 2:,} tokens found")
+        if hasattr(layer, "adapt_vocabulary"):
+            layer.adapt_vocabulary(words)
+
+
+def read_texts(data_dir: str | pathlib.Path, vocabulary_size: int) -> list[str]:
+    """The text of each of so many token ids; "" for padding and for the last id, unknown words.
+
+    Raises:
+        UsageError: when the vocabulary can't be read or has fewer words.
+    """
+    # tf.Transform writes a word where it found none: the manifest knows better.
+    words = read_words(data_dir)[:-1][: vocabulary_size - 1]
+    if len(words) < vocabulary_size - 1:
+        raise UsageError(f"the vocabulary of {data_dir} has {len(words) - 1} words; its manifest says "
+                         f"{vocabulary_size - 2}: run `prepare` again")
+    return [*words, ""]
+
+
+def read_vectors(path: str | pathlib.Path, tokens: Sequence[str], dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors that a file has for tokens.
+
+    The file has a line a token: the token, then `dim` numbers, parted by spaces. In word2vec's format a line with the
+    number of tokens and `dim` comes first. A token may itself hold spaces. Where a token comes twice, the first counts.
+    Only the first line and those of the tokens asked for are looked into: files have millions of lines.
+
+    Args:
+        path: of the file; gzip when it ends in .gz.
+        tokens: "" gets no vector.
+        dim: numbers of a vector.
+
+    Returns:
+        float32 [len(tokens), dim], zeros where the file has no vector, and bool [len(tokens)], where it has one.
+
+    Raises:
+        UsageError: when the file can't be read, has vectors of another size, or none for any of the tokens.
+    """
+    places = {token.encode("utf-8"): place for place, token in enumerate(tokens) if token}
+    starts = {token.split(b" ", 1)[0] for token in places}
+    vectors, found = np.zeros((len(tokens), dim), np.float32), np.zeros(len(tokens), bool)
+    try:
+        with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if number > 1 and line.split(b" ", 1)[0] not in starts:
+                    continue
+                where = f"{path}, line {number}"
+                if number == 1 and _is_header(line, where, dim):
+                    continue
+                token, vector = _parsed(line, where, dim)
+                place = places.get(token)
+                if place is not None and not found[place]:
+                    vectors[place], found[place] = vector, True
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"can't read the word vectors {path}: {error}") from error
+    if not found.any():
+        raise UsageError(f"{path} has no vector for any token of the vocabulary")
+    return vectors, found
+
+
+def write_vectors(path: str | pathlib.Path, tokens: Sequence[str], vectors: np.ndarray) -> None:
+    """Writes vectors float32 [len(tokens), D] in word2vec's text format, in one step; gzip when `path` ends in .gz."""
+    path = pathlib.Path(path)
+    lines = [f"{len(tokens)} {vectors.shape[1]}"]
+    lines += [" ".join([token, *(f"{value:.6g}" for value in vector)])
+              for token, vector in zip(tokens, vectors.tolist(), strict=True)]
+    content = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Without a time in it, equal vectors give equal files.
+    temporary.write_bytes(gzip.compress(content, mtime=0) if path.name.endswith(".gz") else content)
+    os.replace(temporary, path)
+
+
+def _is_header(line: bytes, where: str, dim: int) -> bool:
+    """Whether a file's first line is word2vec's.
+
+    Raises:
+        UsageError: when it is, and its vectors have another size.
+    """
+    parts = line.split()
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        return False
+    if int(parts[1]) != dim:
+        raise UsageError(f"{where}: vectors of {int(parts[1])} numbers; embedding_dim is {dim}")
+    return True
+
+
+def _parsed(line: bytes, where: str, dim: int) -> tuple[bytes, np.ndarray]:
+    """The token and the vector of a line.
+
+    Raises:
+        UsageError: when it has not so many numbers, or other things.
+    """
+    parts = line.rstrip().rsplit(b" ", dim)
+    numbers = [_number(part) for part in line.rstrip().split(b" ")[1:]]
+    if len(parts) <= dim or b" " in parts[0] and None not in numbers:
+        raise UsageError(f"{where}: a vector of {len(numbers)} numbers; embedding_dim is {dim}")
+    with np.errstate(over="ignore"):
+        vector = np.array(numbers[-dim:], np.float64).astype(np.float32)
+    if not np.isfinite(vector).all():
+        raise UsageError(f"{where}: a vector must be {dim} finite numbers (embedding_dim)")
+    return parts[0], vector
+
+
+def _number(text: bytes) -> float | None:
+    """The number that a text is, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
