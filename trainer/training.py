@@ -51,8 +51,7 @@ def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = Fa
     if not window_count(manifest, "train"):
         raise DataRefused(f"{data_dir} has no windows to train on: its train split is empty")
     verify_shards(data, manifest)
-    fingerprint = {"config": config.to_dict(), "data": describe_data(data, manifest),
-                   "embedding_sha256": embedding_sha256(config.embedding_file)}
+    fingerprint = fingerprint_of(data, manifest, config)
     progress = _start(model, fingerprint, overwrite)
     write_json(model / model_directory.CONFIG, {**fingerprint, "versions": _versions()})
     strategy = local_strategy(config.global_batch_size)
@@ -66,6 +65,12 @@ def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = Fa
     seen = (progress.epoch - resumed_at) * window_count(manifest, "train")
     _print_summary(model, progress, seen, seconds)
     return progress
+
+
+def fingerprint_of(data_dir: pathlib.Path, manifest: Manifest, config: Config) -> dict:
+    """What tells a training from others, as JSON values."""
+    return {"config": config.to_dict(), "data": describe_data(data_dir, manifest),
+            "embedding_sha256": embedding_sha256(config.embedding_file)}
 
 
 def describe_data(data_dir: pathlib.Path, manifest: Manifest) -> dict:
@@ -146,7 +151,7 @@ def _start(model_dir: pathlib.Path, fingerprint: dict, overwrite: bool) -> Progr
     state = read_state(model_dir / model_directory.BACKUP)
     if state is None:
         return Progress()
-    changes = _differences(state["fingerprint"], fingerprint)
+    changes = differences(state["fingerprint"], fingerprint)
     if changes:
         raise UsageError(f"{model_dir} holds an unfinished training with other settings ({'; '.join(changes)}); give "
                          "the same settings to go on with it, another --model_dir, or --overwrite to start anew")
@@ -163,7 +168,7 @@ def _remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _differences(old: dict, new: dict) -> list[str]:
+def differences(old: dict, new: dict) -> list[str]:
     """In words, what two fingerprints do not share."""
     config = {**old["config"], **new["config"]}
     changes = [f"{key}: {old['config'].get(key)!r} there, {new['config'].get(key)!r} here"
