@@ -194,3 +194,15 @@ def test_save_and_load(batch, tmp_path):
     loaded = load_model(tmp_path / "model.keras")
     for name, value in model(windows).items():
         np.testing.assert_allclose(loaded(windows)[name], value, atol=1e-6, err_msg=name)
+
+
+def test_windows_without_history_slots(batch, tmp_path):
+    sizes, windows, labels = batch
+    alone = {name: value if name == "numeric" else value[:, :1] for name, value in windows.items()}
+    config = load_config("default", None, SMALL)
+    model = build_model(config, dataclasses.replace(sizes, slots=1))
+    compile_model(model, config, 1)
+    model.fit(alone, labels, verbose=0)
+    assert model(alone)["attention"].shape == (len(labels), 0)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_allclose(load_model(tmp_path / "model.keras")(alone)["logits"], model(alone)["logits"], atol=1e-6)

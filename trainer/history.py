@@ -140,3 +140,18 @@ class HistoryMemory(keras.layers.Layer):
     def from_config(cls, config):
         """Makes the memory that `get_config` describes."""
         return cls(**{**config, "score": keras.saving.deserialize_keras_object(config["score"])})
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class NoMemory(keras.layers.Layer):
+    """The memory of windows without history slots: no weights, and a memory of zeros."""
+
+    slots = 1
+
+    def build(self, turns_shape):
+        """Makes nothing."""
+        self.built = True
+
+    def call(self, turns, present, speakers):
+        """Weights float32 [B, 0] and memory float32 [B, D] of turns float32 [B, 1, D]."""
+        return ops.zeros_like(turns[:, 0, :0]), ops.zeros_like(turns[:, 0])
