@@ -173,6 +173,33 @@ def read_labels(data_dir: str | pathlib.Path) -> list[str]:
         raise UsageError(f"can't read {path}: {error}") from error
 
 
+@dataclasses.dataclass(frozen=True)
+class LabelCounts:
+    """How often each label occurs in the train split.
+
+    Attributes:
+        windows: windows of the split.
+        labels: windows with each label, in the order of the multi-hot vectors.
+    """
+
+    windows: int
+    labels: tuple[int, ...]
+
+
+def read_label_counts(data_dir: str | pathlib.Path, manifest: Manifest) -> LabelCounts:
+    """The label counts of a data directory, which labels.json holds beside the names.
+
+    Raises:
+        UsageError: when labels.json can't be read.
+    """
+    path = pathlib.Path(data_dir) / LABELS
+    try:
+        counts = json.loads(path.read_text("utf-8"))["train_counts"]
+        return LabelCounts(manifest.books.windows["train"], tuple(int(count) for count in counts))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"can't read the label counts in {path}: {error}") from error
+
+
 def sha256_of(path: str | pathlib.Path) -> str:
     """The sha256 of a local file, in hexadecimal digits."""
     with open(path, "rb") as file:

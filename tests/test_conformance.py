@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from schemas.data_directory import LabelCounts
 from trainer.attentions import ATTENTIONS
 from trainer.config import FAMILIES, load_config
 from trainer.contexts import CONTEXTS
@@ -24,9 +25,11 @@ from trainer.training import compile_model
 
 SIZES = Sizes(vocabulary_size=11, max_tokens=5, slots=4, speakers=4, numeric=2, labels=3)
 ROWS = 6
+COUNTS = LabelCounts(ROWS, (3, 3, 0))
 SMALL = ["embedding_dim=4", "units=6", "encoder_heads=2", "readout_hops=2", "readout_units=3", "readout_penalty=0.1"]
 # What a part asks for beside its own name.
-NEEDS = {}
+NEEDS = {"pretrained": ["embedding_file=vectors.txt"], "two_channel": ["embedding_file=vectors.txt"],
+         "sequence": ["loss=sequence_crossentropy"], "sequence_crossentropy": ["head=sequence"]}
 
 
 def one_of_each():
@@ -38,8 +41,8 @@ def one_of_each():
     assert {"encoder", "readout", *others} == set(FAMILIES)
     for family, parts in others.items():
         yield from ([f"{family}={part}", *NEEDS.get(part, [])] for part in parts)
-    everything = ["slot_position=true", "slot_speaker=true", "null_slot=true", "hops=2", "hidden_units=5", "gate=vector",
-                  "gate_penalty=0.1", "dropout=0.1", "token_dropout=0.1", "normalization=layer"]
+    everything = ["slot_position=true", "slot_speaker=true", "null_slot=true", "hops=2", "hidden_units=5",
+                  "gate=vector", "gate_penalty=0.1", "dropout=0.1", "token_dropout=0.1", "normalization=layer"]
     yield from ([*everything, "attention_heads=2", f"attention={attention}"] for attention in ATTENTIONS)
     yield ["encoder_layers=2", "encoder=conv1d"]
     yield ["encoder_layers=2", "encoder=transformer"]
@@ -115,7 +118,7 @@ def test_distinct_turns_change_neither_outputs_nor_gradients(settings, windows, 
         pytest.skip("what it needs for the loss has no part in the encoding of turns")
     found = distinct_turns(windows["token_ids"], windows["turn_lengths"], windows["turn_keys"])
     assert len(found.lengths) < ROWS * SIZES.slots
-    compile_model(model, make_config(settings), 1)
+    compile_model(model, make_config(settings), 1, COUNTS)
     results = []
     for encode in (model.call, lambda given: every_slot(model, given)):
         with tf.GradientTape() as tape:
@@ -149,7 +152,7 @@ def every_slot(model, windows):
 def test_a_step_lowers_the_loss_and_moves_every_weight(settings, windows, labels):
     config = make_config([*settings, "learning_rate=0.01", "warmup=0"])
     model = make_model(settings)
-    compile_model(model, config, 50)
+    compile_model(model, config, 50, COUNTS)
     before = [weight.numpy() for weight in model.trainable_weights]
     first = model.evaluate(windows, labels, batch_size=ROWS, verbose=0)[0]
     model.fit(windows, labels, batch_size=ROWS, epochs=12, verbose=0, shuffle=False)

@@ -3,39 +3,10 @@
 import keras
 from keras import ops
 
+from trainer.head import Head
+from trainer.sequence_head import SequenceHead
+
 PACKAGE = "turnwise"
-
-
-class Head(keras.layers.Layer):
-    """What every head is; `turns` float32 [B, slots, D] and `present` bool [B, slots] are for heads that look again."""
-
-    # Whether training needs the labels: then `taught` gives the logits that the loss is of.
-    needs_labels = False
-
-    def __init__(self, labels: int, **kwargs):
-        """Makes the head of `labels` labels."""
-        super().__init__(**kwargs)
-        self.labels = labels
-
-    def build(self, features_shape, turns_shape=None, present_shape=None):
-        """Makes the weights for features of shape [B, features] and turns of shape [B, slots, D]."""
-        raise NotImplementedError
-
-    def call(self, features, turns, present):
-        """Logits float32 [B, labels] of features float32 [B, features]; without knowledge of the true labels."""
-        raise NotImplementedError
-
-    def taught(self, features, turns, present, labels):
-        """What the loss takes as logits, given the true labels float32 [B, labels]; see `needs_labels`."""
-        raise NotImplementedError
-
-    def scores(self, logits):
-        """Probabilities float32 [B, labels] of logits [B, labels]."""
-        return ops.sigmoid(ops.cast(logits, "float32"))
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return {**super().get_config(), "labels": self.labels}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -57,4 +28,41 @@ class SigmoidHead(Head):
         return self.dense(features)
 
 
-HEADS = {"sigmoid": SigmoidHead}
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ChainHead(Head):
+    """A classifier chain: logit_k = w_k x + c_k + sum_{j<k} T_kj y_j, the labels in the order of labels.json.
+
+    Training puts the true labels for y_j. Without them, label after label, y_j is its score, not a decision: a
+    decision would need a threshold before thresholds are chosen, and would make the scores of the labels behind it
+    jump; with the score, their logit is the mean over y_j. All of it is in float32, whatever the mixed precision.
+    Source: Read et al. 2011 (who take decisions).
+    """
+
+    needs_labels = True
+
+    def __init__(self, labels: int, **kwargs):
+        """Makes the head of `labels` labels."""
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(labels, **kwargs)
+        self.dense = keras.layers.Dense(labels, dtype="float32", name="classifier")
+
+    def build(self, features_shape, turns_shape=None, present_shape=None):
+        """Makes the weights for features of shape [B, features]."""
+        self.dense.build(features_shape)
+        # Row j is what label j adds to the labels behind it. Zeros: a chain starts as independent labels.
+        self.links = self.add_weight(shape=(self.labels, self.labels), initializer="zeros", name="links")
+        self.built = True
+
+    def call(self, features, turns, present):
+        """Logits float32 [B, labels] of features float32 [B, features]."""
+        logits, links = self.dense(features), ops.triu(self.links, 1)
+        for label in range(self.labels - 1):
+            logits = logits + ops.sigmoid(logits[:, label:label + 1]) * links[label]
+        return logits
+
+    def taught(self, features, turns, present, labels):
+        """Logits float32 [B, labels] of each label, given the true ones float32 [B, labels] before it."""
+        return self.dense(features) + ops.matmul(labels, ops.triu(self.links, 1))
+
+
+HEADS = {"sigmoid": SigmoidHead, "chain": ChainHead, "sequence": SequenceHead}

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from schemas import data_directory, model_directory
-from schemas.data_directory import Manifest
+from schemas.data_directory import LabelCounts, Manifest
 from schemas.exit_status import DataRefused, UsageError
 from trainer.backup import read_state, restore_variables
 from trainer.callbacks import KeepProgress, Progress, StopOnNaN, WriteMetrics, training_variables, write_json
@@ -25,7 +25,7 @@ from trainer.input_pipeline import (
     verify_shards,
     window_count,
 )
-from trainer.losses import LOSSES
+from trainer.losses import make_loss
 from trainer.models import IntentClassifier, Sizes, build_model
 from trainer.optimizers import make_optimizer
 from trainer.training_metrics import MacroF1, MicroScores
@@ -126,12 +126,16 @@ def local_strategy(global_batch_size: int) -> tf.distribute.Strategy | None:
     return tf.distribute.MirroredStrategy(devices)
 
 
-def compile_model(model: IntentClassifier, config: Config, steps_per_epoch: int) -> None:
-    """Gives the model its loss, optimizer and metrics, and makes the optimizer's variables."""
+def compile_model(model: IntentClassifier, config: Config, steps_per_epoch: int,
+                  label_counts: LabelCounts | None = None) -> None:
+    """Gives the model its loss, optimizer and metrics, and makes the optimizer's variables.
+
+    `label_counts` are those of the train split, for a loss that weighs the labels by them.
+    """
     optimizer = make_optimizer(config, steps_per_epoch * config.epochs)
     threshold = config.threshold
     # Distinct turns make the shapes change from batch to batch: XLA would compile each anew.
-    model.compile(optimizer, LOSSES[config.loss](), jit_compile=False,
+    model.compile(optimizer, make_loss(config, label_counts), jit_compile=False,
                   metrics=[keras.metrics.BinaryAccuracy(threshold=threshold), MicroScores(threshold),
                            MacroF1(model.head.labels, threshold)])
     optimizer.build(model.trainable_variables)
@@ -185,7 +189,7 @@ def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, strategy)
         model = build_model(config, Sizes.of(manifest))
         if not progress.epoch:
             give_words(model, data_dir, manifest.vocabulary_size, config.embedding_file)
-        compile_model(model, config, steps)
+        compile_model(model, config, steps, data_directory.read_label_counts(data_dir, manifest))
         if progress.epoch:
             restore_variables(model_dir / model_directory.BACKUP, training_variables(model))
     if progress.stopped or progress.epoch >= config.epochs:
