@@ -1,4 +1,4 @@
-"""Command line of the trainer: `train`, `evaluate` and `predict`."""
+"""Command line of the trainer: `train`, `evaluate`, `predict` and `ablate`."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from typing import NoReturn
 import trainer
 from schemas.exit_status import leave, run_command
 from schemas.quiet_import import import_module
-from trainer import evaluate, predict
+from trainer import ablate, evaluate, predict
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +30,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_train(commands, common)
     _add_evaluate(commands, common)
     _add_predict(commands, common)
+    _add_ablate(commands)
     return parser.parse_args(argv)
 
 
@@ -60,6 +61,15 @@ def _add_predict(commands, common: argparse.ArgumentParser) -> None:
                                  "labels and what the exported SavedModel says of them.")
     predict.add_arguments(parser)
     parser.set_defaults(run=_predict)
+
+
+def _add_ablate(commands) -> None:
+    """Adds the command `ablate`."""
+    parser = commands.add_parser("ablate", help="train and compare variants of the settings", allow_abbrev=False,
+                                 description="Trains every variant of a grid on every data set with every seed, and "
+                                 "compares them on the validation split. Run again, it goes on where it was ended.")
+    ablate.add_arguments(parser)
+    parser.set_defaults(run=ablate.run)
 
 
 def _train(args: argparse.Namespace) -> None:

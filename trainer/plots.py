@@ -143,6 +143,32 @@ def learning_curves(history: Mapping[str, Sequence[float]]) -> str:
         return _svg(figure, "curves", "Learning curves")
 
 
+def scores_by_variant(
+    variants: Sequence[tuple[str, Sequence[float]]], base_mean: float | None, name: str, title: str
+) -> str:
+    """The scores of each variant's runs as points, with a bar at their mean.
+
+    Args:
+        variants: (name, scores) each; the first `MAX_BARS` are drawn.
+        base_mean: where a dashed line goes; None for no line.
+        name: keeps the plot apart from others on the page.
+        title: what the plot shows.
+    """
+    shown = variants[:MAX_BARS]
+    with _style(name):
+        figure, axes = _bars_figure([variant for variant, _ in shown], row=0.26, above=0.1)
+        for row, (_, scores) in enumerate(shown):
+            if scores:
+                mean = sum(scores) / len(scores)
+                axes.plot([mean, mean], [row - 0.35, row + 0.35], color=PREDICTED, linewidth=2)
+                axes.plot(scores, [row] * len(scores), color=TRUE, linestyle="none", marker="o", markersize=4)
+        if base_mean is not None:
+            axes.axvline(base_mean, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.set_xlabel("validation micro-F1")
+        return _svg(figure, name, title)
+
+
 def _most_frequent(labels: Sequence[LabelScores]) -> list[LabelScores]:
     """The `MAX_BARS` labels with the most support, most first."""
     return sorted(labels, key=lambda label: (-label.support, label.label))[:MAX_BARS]
