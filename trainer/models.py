@@ -159,9 +159,10 @@ class IntentClassifier(keras.Model):
         return {"training": training} if isinstance(self.normalization, keras.layers.BatchNormalization) else {}
 
     def _token_logits(self, windows, outputs):
-        """Logits told from the state at each token of the current turn, float32 [B, L, K]."""
-        states = self.encoder.states(windows["token_ids"][:, 0], windows["turn_lengths"][:, 0], training=True)
-        length = ops.shape(states)[1]
+        """Logits told from the state at each token of the current turn, float32 [B, L, K]; the memory is the turn's."""
+        lengths = windows["turn_lengths"][:, 0]
+        length = ops.maximum(ops.max(lengths), 1)
+        states = self.encoder.states(windows["token_ids"][:, 0, :length], lengths, training=True)
         numeric, gated = (ops.repeat(values[:, None], length, axis=1)
                           for values in (windows["numeric"], outputs["gated"]))
         features = self._features(gated, states, numeric, True)
@@ -177,13 +178,16 @@ class IntentClassifier(keras.Model):
         return super().compute_loss(x, y, logits, sample_weight, training)
 
     def _replicated(self, labels, logits, token_logits, lengths):
-        """Labels, logits and weights of windows, then of their tokens; their weighted mean is the replicated loss."""
+        """Labels, logits and weights of windows, then of their tokens; their weighted mean is the replicated loss.
+
+        A window whose current turn is empty has no tokens: all of its loss is that of the window.
+        """
         alpha, length = self.target_replication, ops.shape(token_logits)[1]
         # The loss is a mean over all rows, of which there are 1 + L a window.
         rows = ops.cast(1 + length, "float32")
         present = ops.cast(token_mask(token_logits, lengths), "float32")
         share = present / ops.cast(ops.maximum(lengths, 1), "float32")[:, None]
-        weights = ops.concatenate([ops.full_like(logits[:, 0], 1.0 - alpha), alpha * ops.reshape(share, (-1,))])
+        weights = ops.concatenate([ops.where(lengths > 0, 1.0 - alpha, 1.0), alpha * ops.reshape(share, (-1,))])
         repeated = ops.repeat(labels, length, axis=0)
         flat = ops.reshape(token_logits, (-1, self.head.labels))
         return ops.concatenate([labels, repeated]), ops.concatenate([logits, flat]), weights * rows

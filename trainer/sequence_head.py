@@ -24,10 +24,9 @@ class SequenceHead(Head):
     one way only. Training writes the true labels (teacher forcing), else the most probable one is written. Source: the
     textbook (10.1, 11.5), Bahdanau et al. 2015 (`additive`), Luong et al. 2015 (`general`).
 
-    A label's score is the chance that it is written before the end is, if all that has written neither goes on as the
-    most probable writing does: sum_t r_t p_t(k), r_1 = 1, r_{t+1} = r_t (1 - p_t(k) - p_t(end)). That is exact where
-    the steps' probabilities do not depend on what was written, and never more than 1 - prod_t (1 - p_t(k)), which
-    counts on steps that come after an end.
+    A label's score is the chance that it is written, if every writing that has not come to it yet goes on as the most
+    probable one does: sum_t r_t(k) p_t(k), r_1(k) = 1, r_{t+1}(k) = r_t(k) sum_{j<k} p_t(j). That is never more than
+    1 - prod_t (1 - p_t(k)), which counts on steps that come after the end or after a label behind k.
 
     All of it is in float32, whatever the mixed precision: it is little, and probabilities multiply up.
     """
@@ -38,6 +37,8 @@ class SequenceHead(Head):
         """Makes the head of `labels` labels; `decoder_attention` names the score of the family `attentions`."""
         kwargs.setdefault("dtype", "float32")
         super().__init__(labels, **kwargs)
+        # Its steps are as many as the labels at hand ask for; XLA wants to know before.
+        self.supports_jit = False
         self.decoder_attention = decoder_attention
         self.score = ATTENTIONS[decoder_attention](dtype="float32", name="score")
         self.writer = keras.layers.Dense(labels + 1, dtype="float32", name="writer")
@@ -62,18 +63,20 @@ class SequenceHead(Head):
         def goes_on(last, state, done, *_):
             return ops.any(done < 1)
 
-        def write(last, state, done, open_, written, ended):
+        def write(last, state, done, ahead, written, missed):
             logits, state = self._step(last, state, turns, present)
+            # After the end, all is left as it is.
             chances = ops.softmax(logits) * (1.0 - done)
-            label, end = chances[:, :-1], chances[:, -1:]
-            chosen = ops.one_hot(ops.argmax(logits, axis=-1), self.labels + 1)
-            return (chosen[:, :-1], state, ops.maximum(done, chosen[:, -1:]),
-                    open_ * ops.relu(1.0 - label - end), written + open_ * label, ended + open_ * end)
+            sooner = tf.cumsum(chances, axis=-1, exclusive=True)[:, :-1]
+            later = tf.cumsum(chances, axis=-1, exclusive=True, reverse=True)[:, :-1]
+            chosen = ops.one_hot(ops.argmax(logits, axis=-1), self.labels + 1) * (1.0 - done)
+            return (chosen[:, :-1], state, done + chosen[:, -1:], ahead * (sooner + done),
+                    written + ahead * chances[:, :-1], missed + ahead * later)
 
         values = (none, state, none[:, :1], none + 1.0, none, none)
-        _, _, _, open_, written, ended = ops.while_loop(goes_on, write, values, maximum_iterations=self.labels + 1)
-        # Not log(1 - written): where the score is almost 1, the other way round tells by how much.
-        return ops.log(written + TINY) - ops.log(ended + open_ + TINY)
+        _, _, _, ahead, written, missed = ops.while_loop(goes_on, write, values, maximum_iterations=self.labels + 1)
+        # Not log(1 - written): where the score is almost 1, the other sum tells by how much.
+        return ops.log(written + TINY) - ops.log(missed + ahead + TINY)
 
     def taught(self, features, turns, present, labels):
         """Logits float32 [B, T, labels + 1] of what comes next, the end last, when the true labels are written.
