@@ -28,6 +28,8 @@ WIDTH = 5.4
 FONT_POINTS = 10
 MAX_BARS = 40
 MAX_NAME_EMS = 14
+# A combination of settings tells itself from others at its end.
+MAX_VARIANT_EMS = 20
 MAX_CURVES = 4
 # The curves that are drawn before any others.
 FIRST_CURVES = ("loss", "micro_f1", "precision", "recall")
@@ -156,15 +158,16 @@ def scores_by_variant(
     """
     shown = variants[:MAX_BARS]
     with _style(name):
-        figure, axes = _bars_figure([variant for variant, _ in shown], row=0.26, above=0.1)
+        figure, axes = _bars_figure([variant for variant, _ in shown], row=0.26, above=0.1, max_ems=MAX_VARIANT_EMS)
         for row, (_, scores) in enumerate(shown):
             if scores:
                 mean = sum(scores) / len(scores)
                 axes.plot([mean, mean], [row - 0.35, row + 0.35], color=PREDICTED, linewidth=2)
-                axes.plot(scores, [row] * len(scores), color=TRUE, linestyle="none", marker="o", markersize=4)
+                axes.plot(scores, [row] * len(scores), color=TRUE, linestyle="none", marker="o", markersize=4,
+                          markeredgewidth=0)
         if base_mean is not None:
             axes.axvline(base_mean, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
         axes.set_xlabel("validation micro-F1")
         return _svg(figure, name, title)
 
@@ -188,14 +191,17 @@ def _figure(height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _bars_figure(names: Sequence[str], row: float, above: float) -> tuple[Figure, Axes]:
+def _bars_figure(
+    names: Sequence[str], row: float, above: float, max_ems: float = MAX_NAME_EMS
+) -> tuple[Figure, Axes]:
     """A figure for horizontal bars, the first on top, each with its name on its left.
 
-    `row` and `above` are inches: the height of one name's row, and the room over the bars.
+    `row` and `above` are inches: the height of one name's row, and the room over the bars. Names wider than `max_ems`
+    are cut.
     The left margin comes from the names themselves: matplotlib has no glyphs for some scripts and would measure them
     too narrow.
     """
-    shown = [shortened(visible(name), MAX_NAME_EMS) for name in names]
+    shown = [shortened(visible(name), max_ems) for name in names]
     left = (max(map(display_width, shown)) * FONT_POINTS + 14) / 72
     below = 0.55
     height = above + below + row * max(len(names), 2)
