@@ -25,7 +25,7 @@ HEAVY = {"apache_beam", "keras", "matplotlib", "numpy", "pandas", "pyarrow", "sc
          "tensorflow_transform", "tf_keras", "tfx_bsl"}
 COMMANDS = {
     "pipeline": ("synthesize", "convert", "prepare", "inspect"),
-    "trainer": ("train", "evaluate", "predict", "ablate"),
+    "trainer": ("train", "evaluate", "predict", "ablate", "pretrain"),
 }
 HELP = """
 import sys

@@ -1,4 +1,4 @@
-"""Command line of the trainer: `train`, `evaluate`, `predict` and `ablate`."""
+"""Command line of the trainer: `train`, `evaluate`, `predict`, `ablate` and `pretrain`."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from typing import NoReturn
 import trainer
 from schemas.exit_status import leave, run_command
 from schemas.quiet_import import import_module
-from trainer import ablate, evaluate, predict
+from trainer import ablate, evaluate, predict, pretrain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,6 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_evaluate(commands, common)
     _add_predict(commands, common)
     _add_ablate(commands)
+    _add_pretrain(commands)
     return parser.parse_args(argv)
 
 
@@ -72,6 +73,15 @@ def _add_ablate(commands) -> None:
     parser.set_defaults(run=ablate.run)
 
 
+def _add_pretrain(commands) -> None:
+    """Adds the command `pretrain`."""
+    parser = commands.add_parser("pretrain", help="learn word vectors to start from", allow_abbrev=False,
+                                 description="Learns word vectors from the train split's texts, without labels, for "
+                                 "`train --set embedding_file=...` to start from.")
+    pretrain.add_arguments(parser)
+    parser.set_defaults(run=_pretrain)
+
+
 def _train(args: argparse.Namespace) -> None:
     """Trains."""
     import_module("keras", args.verbose)
@@ -92,6 +102,12 @@ def _predict(args: argparse.Namespace) -> None:
     """Predicts."""
     import_module("keras", args.verbose)
     predict.run(args)
+
+
+def _pretrain(args: argparse.Namespace) -> None:
+    """Learns word vectors."""
+    import_module("keras", args.verbose)
+    pretrain.run(args)
 
 
 def command_line() -> NoReturn:
