@@ -196,6 +196,12 @@ def test_combinations_and_the_base(tmp_path):
     assert dict(grid.variants[3].settings) == {"units": 8, "bidirectional": True}
 
 
+def test_the_grid_that_comes_along():
+    grid = read_grid(str(pathlib.Path(__file__).parents[1] / "docs" / "ablation.yaml"))
+    assert grid.base == "base"
+    assert len(grid.seeds) > 1
+
+
 @pytest.mark.parametrize(("name", "expected"), [
     ("gate=vector,units=4", "gate=vector,units=4"), ("..", "_."), (".", "_"), ("../../x", "_._.._x"),
     ("a b\x00\n/", "a_b___"), ("取消", "取消"), ("\ud800", "_"), ("-rf", "-rf")])

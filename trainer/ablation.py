@@ -150,7 +150,8 @@ def _locked(output: pathlib.Path) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Locked(f"{output} is in use by another ablation, or by a training that it left behind") from error
+            raise Locked(f"{output} is in use by another ablation, or by a training that one left behind: wait "
+                         "until it ends, or end it") from error
         yield file.fileno()
 
 
