@@ -7,6 +7,7 @@ from collections.abc import Callable
 from schemas import data_directory
 from schemas.exit_status import UsageError
 from schemas.visible_text import visible
+from trainer.config import PRESETS
 
 REPORT_SUFFIX = ".html"
 
@@ -16,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data_dir", required=True, help="a data directory that `pipeline prepare` wrote")
     parser.add_argument("--output", required=True, metavar="FILE", help="where the vectors go, as word2vec text; gzip "
                         "when it ends in .gz. The report goes beside it, under the same name with .html")
-    parser.add_argument("--dim", type=_whole(1), default=100, help="numbers of a vector (default: %(default)s)")
+    parser.add_argument("--dim", type=_whole(1), default=PRESETS["default"].embedding_dim,
+                        help="numbers of a vector, the training's embedding_dim (default: %(default)s)")
     parser.add_argument("--window", type=_whole(1), default=4, help="words on each side that a word tells, at most "
                                                                     "(default: %(default)s)")
     parser.add_argument("--negatives", type=_whole(1), default=5, help="weight of random words against a true "
