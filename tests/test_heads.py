@@ -178,6 +178,12 @@ def test_turns_that_are_not_there_and_company_change_nothing(attention):
     np.testing.assert_allclose(alone, head(FEATURES, TURNS, PRESENT), atol=1e-5)
 
 
+def test_a_replica_without_windows_writes_nothing():
+    head, none = sequence(), [values[:0] for values in (FEATURES, TURNS, PRESENT)]
+    assert head(*none).shape == (0, LABELS)
+    assert head.taught(*none, TRUE[:0]).shape == (0, 1, LABELS + 1)
+
+
 def test_it_learns_to_write():
     head, optimizer = sequence(), keras.optimizers.Adam(0.03)
     loss = load_loss("sequence")
@@ -190,7 +196,7 @@ def test_it_learns_to_write():
 
 def load_loss(head):
     """The loss that goes with a head."""
-    return make_loss(load_config(None, None, settings_of(head)))
+    return make_loss(load_config("weekly_report", None, settings_of(head)))
 
 
 def settings_of(head):
@@ -210,8 +216,8 @@ def descend(head, optimizer, loss):
 def test_heads_that_are_taught_from_training_to_serving(head, tmp_path):
     small_data_directory(tmp_path / "data")
     small = ["embedding_dim=6", "units=5", "global_batch_size=16", "shuffle_buffer=8", "epochs=3",
-             "learning_rate=0.02"]
-    config = load_config(None, None, [*small, *settings_of(head)])
+             "optimizer=adam", "learning_rate=0.02"]
+    config = load_config("weekly_report", None, [*small, *settings_of(head)])
     progress = train(str(tmp_path / "data"), str(tmp_path / "model"), config)
     assert progress.history["loss"][2] < progress.history["loss"][0]
     report = evaluate(tmp_path / "model", tmp_path / "data", "test", tmp_path / "report")
@@ -250,10 +256,15 @@ def windows():
             "speakers": tf.constant(np.where(lengths, 2, 0), tf.int32), "numeric": tf.constant([[0.5], [-1.0], [2.0]])}
 
 
+def make_config(*settings):
+    """A configuration that target replication goes with."""
+    return load_config("weekly_report", None, ["embedding_dim=4", "units=3", "mask_padding=true", *settings])
+
+
 def replicating(alpha=ALPHA):
     """A network with target replication, compiled."""
     keras.utils.set_random_seed(4)
-    config = load_config(None, None, ["embedding_dim=4", "units=3", "dropout=0", f"target_replication={alpha}"])
+    config = make_config(f"target_replication={alpha}")
     model = build_model(config, SIZES)
     compile_model(model, config, 1)
     return model
@@ -317,12 +328,12 @@ def test_all_of_the_loss_may_lie_at_the_tokens(windows):
     (["readout=max", "head=chain"], "readout=max (allowed: last); head=chain, which is taught with the labels"),
 ])
 def test_what_target_replication_does_not_go_with(settings, message):
-    load_config(None, None, settings)
+    make_config(*settings)
     with pytest.raises(UsageError) as error:
-        load_config(None, None, ["target_replication=0.5", *settings])
+        make_config("target_replication=0.5", *settings)
     assert str(error.value).startswith(f"target_replication: 0.5 does not go with {message}")
 
 
 def test_unknown_decoder_attention_is_refused():
     with pytest.raises(UsageError, match="decoder_attention: 'dot' is unknown; allowed: additive, general"):
-        load_config(None, None, ["decoder_attention=dot"])
+        make_config("decoder_attention=dot")

@@ -37,7 +37,7 @@ def logit(probability):
 def make(name, *settings):
     """The loss of a configuration."""
     head = ["head=sequence"] if name == "sequence_crossentropy" else []
-    return make_loss(load_config(None, None, [f"loss={name}", *head, *settings]), COUNTS)
+    return make_loss(load_config("weekly_report", None, [f"loss={name}", *head, *settings]), COUNTS)
 
 
 def test_binary_crossentropy_has_the_minus_sign():
@@ -132,7 +132,7 @@ def test_asymmetric():
 def test_smooth_f1_is_the_textbooks():
     # 2 (0.9 + 0.6 + 0.4) / (3 + 2.1) = 0.745098
     labels, logits = np.array([[1.0], [0.0], [1.0], [1.0]]), logit(np.array([[0.9], [0.2], [0.6], [0.4]]))
-    values = SmoothF1(epsilon=0.0, reduction=None)(labels, logits)
+    values = SmoothF1(reduction=None)(labels, logits)
     np.testing.assert_allclose(values, [1 - 0.745098] * 4, atol=1e-6)
     assert float(SmoothF1(epsilon=1.0)(labels, logits)) == pytest.approx(1 - (3.8 + 1) / (5.1 + 1), rel=1e-6)
 
@@ -141,8 +141,8 @@ def test_smooth_f1_is_a_mean_over_the_labels_that_are_there():
     # First label: 2 * 0.5 / (1 + 1) = 0.5. Second: no positive, scores 0.5: 0. Third: no positive, no score: not there.
     labels = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     logits = np.array([[0.0, 0.0, -1e3], [0.0, 0.0, -1e3]])
-    assert float(SmoothF1(epsilon=0.0)(labels, logits)) == pytest.approx(1 - (0.5 + 0.0) / 2, rel=1e-6)
-    assert float(SmoothF1(epsilon=0.0)(labels[1:], logits[1:] - 1e3)) == 1.0
+    assert float(SmoothF1()(labels, logits)) == pytest.approx(1 - (0.5 + 0.0) / 2, rel=1e-6)
+    assert float(SmoothF1()(labels[1:], logits[1:] - 1e3)) == 1.0
 
 
 def test_hinge():
@@ -235,5 +235,5 @@ def test_losses_take_their_settings():
 ])
 def test_what_does_not_go_together(settings, message):
     with pytest.raises(UsageError) as error:
-        load_config(None, None, settings)
+        load_config("weekly_report", None, settings)
     assert message in str(error.value)

@@ -129,12 +129,13 @@ class SmoothF1(keras.losses.Loss):
 
     The sums are over the batch, so each window is given the loss of the whole batch; with several replicas, of the part
     that its own replica sees, which makes their mean another figure than that of one device. Labels with neither a
-    positive nor a score in the batch do not count. For a label without a positive, e makes the loss fall with its
-    scores; without e it would be 1 whatever they are. Source: the textbook (appendix B; it prints no e).
+    positive nor a score in the batch do not count. One without a positive has an F1 of 0 whatever its scores; a large e
+    would push those down, and with them the rare labels, which most batches lack. Source: the textbook (appendix B; it
+    prints no e).
     """
 
-    def __init__(self, epsilon: float = 1.0, name="smooth_f1", **kwargs):
-        """Makes the loss; `epsilon` is e, in windows."""
+    def __init__(self, epsilon: float = 1e-7, name="smooth_f1", **kwargs):
+        """Makes the loss; `epsilon` is e."""
         super().__init__(name=name, **kwargs)
         self.epsilon = epsilon
 

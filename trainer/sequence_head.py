@@ -84,7 +84,8 @@ class SequenceHead(Head):
         T is one more than the most labels of a window; after a window's end, its logits mean nothing.
         """
         features, turns = (ops.cast(values, "float32") for values in (features, turns))
-        steps = 1 + ops.cast(ops.max(ops.sum(labels, axis=-1)), "int32")
+        # A replica may be left without a window.
+        steps = 1 + ops.cast(ops.max(ops.sum(labels, axis=-1), initial=0.0), "int32")
         before = ops.pad(label_sequence(labels, steps)[:, :-1, :-1], ((0, 0), (1, 0), (0, 0)))
 
         def step(carried, last):
