@@ -5,8 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from schemas import data_directory
+from schemas.data_directory import LabelCounts
 from schemas.exit_status import DataRefused
 from tests.data_directories import (
     LABELS,
@@ -18,13 +20,16 @@ from tests.data_directories import (
     write_data_directory,
 )
 from trainer.input_pipeline import (
+    Share,
     evaluation_dataset,
     refusing_bad_shards,
     steps_per_epoch,
     training_dataset,
     verify_shards,
     window_count,
+    windows_shown,
 )
+from trainer.oversampling import Oversampling
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +46,11 @@ def window_keys(dataset):
                  strict=True)] for windows, labels in dataset]
 
 
-def training(data, batch_size=16, seed=3, first_epoch=0, epochs=1, shuffle_buffer=5):
+def training(data, batch_size=16, seed=3, first_epoch=0, epochs=1, shuffle_buffer=5, **options):
     path, manifest = data
+    shown = windows_shown(path, manifest, options.get("oversampling"), epochs)
     return window_keys(training_dataset(path, manifest, batch_size=batch_size, shuffle_buffer=shuffle_buffer, seed=seed,
-                                        first_epoch=first_epoch, epochs=epochs))
+                                        first_epoch=first_epoch, shown=shown, **options))
 
 
 def test_a_window_is_what_was_written(data):
@@ -71,7 +77,7 @@ def test_a_window_is_what_was_written(data):
 def test_shapes_are_known_before_training(data):
     path, manifest = data
     windows, labels = training_dataset(path, manifest, batch_size=4, shuffle_buffer=5, seed=0, first_epoch=0,
-                                       epochs=1).element_spec
+                                       shown=[5]).element_spec
     assert windows["token_ids"].shape == (4, SLOTS, MAX_TOKENS)
     assert windows["turn_lengths"].shape == windows["turn_keys"].shape == (4, SLOTS)
     assert windows["numeric"].shape == (4, 2)
@@ -166,3 +172,77 @@ def test_a_long_conversation_is_cut_at_read_batches(tmp_path, monkeypatch):
     manifest = write_data_directory(tmp_path / "data", {"train": windows}, shards=1, transform=False)
     shown = sum(training((tmp_path / "data", manifest), batch_size=1), [])
     assert Counter(shown) == Counter(sum(window_keys(evaluation_dataset(tmp_path / "data", manifest, "train", 9)), []))
+
+
+def joined(two, three):
+    """Batches of which one process has read two parts and another three."""
+    return [sum(two[2 * step:2 * step + 2] + three[3 * step:3 * step + 3], []) for step in range(len(two) // 2)]
+
+
+@pytest.mark.parametrize("batch_size", [16, 15])
+def test_shares_make_up_the_batches(data, batch_size):
+    path, manifest = data
+    shares = [Share(range(0, 2), 5), Share(range(2, 5), 5)]
+    whole = training(data, batch_size=15, epochs=2)
+    parts = [training(data, batch_size=15, epochs=2, share=share) for share in shares]
+    assert {len(part) for part in parts[0] + parts[1]} == {3}
+    assert joined(*parts) == whole
+    validated = [window_keys(evaluation_dataset(path, manifest, "validation", batch_size, share=share))
+                 for share in shares]
+    steps = steps_per_epoch(window_count(manifest, "validation"), batch_size)
+    assert [len(parts) for parts in validated] == [2 * steps, 3 * steps]
+    assert joined(*validated) == window_keys(evaluation_dataset(path, manifest, "validation", batch_size))
+
+
+def test_factors_of_rare_labels():
+    # sqrt(36 / 36), sqrt(36 / 4), sqrt(36 / 9); a label without windows has no say.
+    counts = LabelCounts(100, (36, 4, 9, 0))
+    assert Oversampling.of(counts, 10.0, seed=1).factors == (1.0, 3.0, 2.0, 6.0)
+    assert Oversampling.of(counts, 2.5, seed=1).factors == (1.0, 2.5, 2.0, 2.5)
+
+
+def copies_of(factors, labels, epochs, seed=1):
+    rows = len(labels)
+    return Oversampling(tuple(factors), seed).copies(
+        tf.constant(labels, tf.int64), tf.constant([f"c{row % 7}" for row in range(rows)]),
+        tf.range(rows, dtype=tf.int64), tf.range(epochs, dtype=tf.int64)).numpy()
+
+
+def test_a_window_is_shown_as_often_as_its_rarest_label_wants():
+    copies = copies_of([1.0, 3.0, 2.0], [[0, 0, 0], [1, 0, 0], [1, 1, 1], [0, 0, 1]], epochs=2)
+    assert copies.tolist() == [[1, 1], [1, 1], [3, 3], [2, 2]]
+
+
+def test_a_part_of_a_copy_is_a_share_of_the_epochs_and_of_the_windows():
+    copies = copies_of([1.3], [[1]] * 2000, epochs=20)
+    assert set(np.unique(copies)) == {1, 2}
+    # 20 epochs show each window 26 times, and an epoch 2000 windows 2600 times.
+    assert np.all(np.abs(copies.sum(axis=1) - 26) <= 1)
+    assert np.all(np.abs(copies.sum(axis=0) - 2600) < 60)
+    assert np.any(copies[:, 0] != copies[:, 1])
+    np.testing.assert_array_equal(copies, copies_of([1.3], [[1]] * 2000, epochs=20))
+    assert np.any(copies != copies_of([1.3], [[1]] * 2000, epochs=20, seed=2))
+
+
+def test_oversampled_epochs_show_every_copy_and_have_equal_steps(data):
+    path, manifest = data
+    oversampling = Oversampling((1.0, 1.4, 2.7, 1.0), seed=5)
+    expected = [Counter() for _ in range(3)]
+    for windows, labels, ids in evaluation_dataset(path, manifest, "train", 64, with_ids=True):
+        [keys] = window_keys([(windows, labels)])
+        copies = oversampling.copies(tf.cast(labels, tf.int64), ids["conversation_id"], ids["turn_index"],
+                                     tf.range(3, dtype=tf.int64)).numpy()
+        for row, key in enumerate(keys):
+            for epoch in range(3):
+                expected[epoch][key] += int(copies[row, epoch])
+    shown = windows_shown(path, manifest, oversampling, 3)
+    assert shown == [counter.total() for counter in expected]
+    assert len(set(shown)) > 1 and min(shown) > window_count(manifest, "train")
+    batches = training(data, epochs=3, oversampling=oversampling)
+    steps = steps_per_epoch(max(shown), 16)
+    assert [len(batch) for batch in batches] == [16] * 3 * steps
+    for epoch, count in enumerate(shown):
+        order = sum(batches[epoch * steps:(epoch + 1) * steps], [])
+        assert Counter(order[:count]) == expected[epoch]
+        assert order[count:] == order[:len(order) - count]
+    assert training(data, first_epoch=2, epochs=3, oversampling=oversampling) == batches[2 * steps:]

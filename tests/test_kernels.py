@@ -13,7 +13,7 @@ SIZES = Sizes(vocabulary_size=11, max_tokens=5, slots=4, speakers=4, numeric=2, 
 
 
 def make_model(*settings):
-    config = load_config("default", None, ["embedding_dim=4", "units=6", *settings])
+    config = load_config("masked_lstm", None, ["embedding_dim=4", "units=6", *settings])
     model = build_model(config, SIZES)
     set_up_kernels(model, config)
     return model
@@ -66,4 +66,4 @@ def test_equal_kernels_start_different():
 
 def test_an_unknown_initializer():
     with pytest.raises(UsageError, match="initializer: 'best' is unknown; allowed: glorot_normal, .*or null"):
-        load_config("default", None, ["initializer=best"])
+        load_config("masked_lstm", None, ["initializer=best"])

@@ -16,7 +16,7 @@ GRADIENTS = ([3.0, -4.0], [1.0, 0.5])
 def after_steps(settings, gradients=GRADIENTS, start=START):
     """The weight after a step with each of the gradients, at learning rate 0.1."""
     weight = keras.Variable(np.array(start, np.float32))
-    optimizer = make_optimizer(load_config("default", None, ["learning_rate=0.1", *settings]), 10)
+    optimizer = make_optimizer(load_config("masked_lstm", None, ["learning_rate=0.1", *settings]), 10)
     optimizer.build([weight])
     for gradient in gradients:
         optimizer.apply([tf.constant(gradient)], [weight])
@@ -90,7 +90,7 @@ def test_every_optimizer_goes_downhill(optimizer):
 ])
 def test_clipping(clipping, expected):
     weights = [keras.Variable(np.zeros(2, np.float32)) for _ in range(2)]
-    optimizer = make_optimizer(load_config(None, None, ["optimizer=sgd", "learning_rate=1", clipping]), 10)
+    optimizer = make_optimizer(load_config("masked_lstm", None, ["optimizer=sgd", "learning_rate=1", clipping]), 10)
     optimizer.apply([tf.constant([3.0, -4.0]), tf.constant([0.0, 2.0])], weights)
     for weight, clipped in zip(weights, expected, strict=True):
         np.testing.assert_allclose(-weight.numpy(), clipped, rtol=1e-6)
@@ -105,7 +105,7 @@ def test_a_token_that_is_read_twice_has_one_gradient(settings):
     results = []
     for gradient in (pieces, tf.constant([[4.0, 6.0], [0.0, 0.0], [5.0, 6.0]])):
         weight = keras.Variable(np.zeros((3, 2), np.float32))
-        make_optimizer(load_config(None, None, settings), 10).apply([gradient], [weight])
+        make_optimizer(load_config("masked_lstm", None, settings), 10).apply([gradient], [weight])
         results.append(weight.numpy())
     np.testing.assert_array_equal(*results)
 
@@ -133,7 +133,7 @@ def test_schedules(schedule, middle, end):
 
 def schedule_of(settings, steps):
     """A function from the numbers of steps to their learning rates."""
-    optimizer = make_optimizer(load_config(None, None, ["learning_rate=1", *settings]), steps)
+    optimizer = make_optimizer(load_config("masked_lstm", None, ["learning_rate=1", *settings]), steps)
 
     def rates(numbers):
         values = []
@@ -164,4 +164,4 @@ def test_cosine_is_no_line():
 ])
 def test_settings_that_mean_nothing(settings, message):
     with pytest.raises(UsageError, match=message):
-        load_config("default", None, settings)
+        load_config("masked_lstm", None, settings)

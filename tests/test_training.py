@@ -15,8 +15,9 @@ from schemas.exit_status import DataRefused, TurnwiseError, UsageError
 from tests.data_directories import make_windows, small_data_directory, write_data_directory
 from trainer.callbacks import Progress, StopOnNaN
 from trainer.config import load_config
+from trainer.input_pipeline import evaluation_dataset
 from trainer.models import load_model
-from trainer.training import train
+from trainer.training import compile_model, train
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SMALL = ("embedding_dim=6", "units=5", "global_batch_size=16", "shuffle_buffer=8")
@@ -32,20 +33,8 @@ def kill(self, batch, logs=None):
         os.kill(os.getpid(), signal.SIGKILL)
 
 StopOnNaN.on_train_batch_end = kill
-train(sys.argv[1], sys.argv[2], load_config("default", None, sys.argv[3:]))
+train(sys.argv[1], sys.argv[2], load_config("masked_lstm", None, sys.argv[3:]))
 """
-
-REPLICAS = """
-import sys
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from trainer.config import load_config
-from trainer.training import local_strategy, train
-assert local_strategy(16).num_replicas_in_sync == 2
-train(sys.argv[1], sys.argv[2], load_config("default", None, sys.argv[3:]))
-"""
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -72,15 +61,20 @@ def weights_of(model_dir):
     return [weight.numpy() for weight in load_model(model_dir / model_directory.BEST_MODEL).weights]
 
 
-def test_killed_and_resumed_ends_like_uninterrupted(data, tmp_path, capsys):
-    settings = [*SMALL, "epochs=5", "early_stopping_patience=3"]
-    config = load_config("default", None, settings)
+EVERYTHING = ("schedule=cosine", "warmup=0.2", "ema_momentum=0.9", "global_clipnorm=0.5", "oversampling=2", "l2=0.001",
+              "initializer=he_normal", "mixed_precision=true")
+
+
+@pytest.mark.parametrize("more", [(), pytest.param(EVERYTHING, marks=pytest.mark.slow)], ids=["plain", "everything"])
+def test_killed_and_resumed_ends_like_uninterrupted(data, tmp_path, capsys, more):
+    settings = [*SMALL, "epochs=5", "early_stopping_patience=3", *more]
+    config = load_config("masked_lstm", None, settings)
     train(str(data), str(tmp_path / "whole"), config)
     status, _ = run_script(KILLED, data, tmp_path / "killed", *settings)
     assert status == -signal.SIGKILL
     assert not (tmp_path / "killed" / model_directory.COMPLETED).exists()
     with pytest.raises(UsageError, match="unfinished training with other settings.*units: 5 there, 4 here"):
-        train(str(data), str(tmp_path / "killed"), load_config("default", None, [*settings, "units=4"]))
+        train(str(data), str(tmp_path / "killed"), load_config("masked_lstm", None, [*settings, "units=4"]))
     train(str(data), str(tmp_path / "killed"), config)
     assert "going on after epoch 2" in capsys.readouterr().out
     assert history_of(tmp_path / "killed") == history_of(tmp_path / "whole")
@@ -88,17 +82,19 @@ def test_killed_and_resumed_ends_like_uninterrupted(data, tmp_path, capsys):
         np.testing.assert_array_equal(resumed, whole)
 
 
-def test_two_replicas_lose_what_one_does(data, tmp_path):
-    # Plain gradient descent: Adam turns rounding errors of gradients near 0 into steps.
-    settings = [*SMALL, "epochs=3", "dropout=0", "optimizer=sgd", "learning_rate=0.3"]
-    status, error = run_script(REPLICAS, data, tmp_path / "two", *settings)
-    assert status == 0, error
-    train(str(data), str(tmp_path / "one"), load_config("default", None, settings))
-    one, two = (history_of(tmp_path / name)["history"] for name in ("one", "two"))
-    assert len(one["loss"]) == 3
-    assert one.keys() == two.keys()
-    for name, values in one.items():
-        np.testing.assert_allclose(two[name], values, rtol=1e-5, err_msg=name)
+def test_averages_are_validated_and_kept_while_training_goes_on_without_them(data, tmp_path):
+    settings = [*SMALL, "epochs=3", "optimizer=sgd", "learning_rate=0.3", "keep_best=false"]
+    plain, averaged = tmp_path / "plain", tmp_path / "averaged"
+    train(str(data), str(plain), load_config("masked_lstm", None, settings))
+    config = load_config("masked_lstm", None, [*settings, "ema_momentum=0.9"])
+    train(str(data), str(averaged), config)
+    ours, theirs = history_of(averaged)["history"], history_of(plain)["history"]
+    assert ours["loss"] == theirs["loss"]
+    assert ours["val_loss"] != theirs["val_loss"]
+    model, manifest = load_model(averaged / model_directory.BEST_MODEL), data_directory.read_manifest(data)
+    compile_model(model, config, 1)
+    figures = model.evaluate(evaluation_dataset(data, manifest, "validation", 16), return_dict=True, verbose=0)
+    assert figures["loss"] == pytest.approx(ours["val_loss"][-1], rel=1e-5)
 
 
 def test_finished_models_are_kept_unless_overwritten(data, tmp_path):
@@ -118,7 +114,7 @@ def test_finished_models_are_kept_unless_overwritten(data, tmp_path):
 
 
 def test_early_stopping_keeps_the_best_epoch():
-    config = load_config("default", None, ["early_stopping_patience=2", "monitor=val_loss"])
+    config = load_config("masked_lstm", None, ["early_stopping_patience=2", "monitor=val_loss"])
     progress = Progress()
     kept = [progress.add({"val_loss": value}, config) for value in (3.0, 2.0, 2.5, 2.0)]
     assert kept == [True, True, False, False]
@@ -126,13 +122,13 @@ def test_early_stopping_keeps_the_best_epoch():
 
 
 def test_no_number_is_never_the_best():
-    config = load_config("default", None, ["early_stopping_patience=2", "monitor=val_loss"])
+    config = load_config("masked_lstm", None, ["early_stopping_patience=2", "monitor=val_loss"])
     progress = Progress()
     assert [progress.add({"val_loss": value}, config) for value in (3.0, float("nan"), 2.0)] == [True, False, True]
 
 
 def test_training_goes_on_while_the_loss_falls():
-    config = load_config("default", None, ["early_stopping_patience=2"])
+    config = load_config("masked_lstm", None, ["early_stopping_patience=2"])
     progress = Progress()
     for loss in (3.0, 2.5, 2.0):
         progress.add({"val_micro_f1": 0.0, "val_loss": loss}, config)
@@ -143,7 +139,7 @@ def test_training_goes_on_while_the_loss_falls():
 
 
 def test_keeping_the_last_epoch_stops_by_the_best_one():
-    config = load_config("default", None, ["early_stopping_patience=2", "keep_best=false"])
+    config = load_config("masked_lstm", None, ["early_stopping_patience=2", "keep_best=false"])
     progress = Progress()
     kept = [progress.add({"val_micro_f1": value, "val_loss": 1.0}, config) for value in (0.5, 0.4, 0.45)]
     assert kept == [True, True, True]
@@ -152,7 +148,7 @@ def test_keeping_the_last_epoch_stops_by_the_best_one():
 
 def test_no_validation_windows(tmp_path, capsys):
     write_data_directory(tmp_path / "data", {"train": make_windows(8, 1), "validation": []})
-    config = load_config("default", None, [*SMALL, "epochs=2", "early_stopping_patience=1"])
+    config = load_config("masked_lstm", None, [*SMALL, "epochs=2", "early_stopping_patience=1"])
     progress = train(str(tmp_path / "data"), str(tmp_path / "model"), config)
     assert (progress.epoch, progress.best_epoch, progress.stopped) == (2, 2, False)
     assert "the validation split is empty" in capsys.readouterr().out
@@ -161,11 +157,11 @@ def test_no_validation_windows(tmp_path, capsys):
 def test_no_training_windows(tmp_path):
     write_data_directory(tmp_path / "data", {"train": [], "validation": make_windows(2, 1)})
     with pytest.raises(DataRefused, match="train split is empty"):
-        train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("default"))
+        train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("masked_lstm"))
 
 
 def test_a_loss_that_is_no_number_ends_the_training(data, tmp_path):
-    config = load_config("default", None, [*SMALL, "optimizer=sgd", "learning_rate=3e38"])
+    config = load_config("masked_lstm", None, [*SMALL, "optimizer=sgd", "learning_rate=3e38"])
     with pytest.raises(TurnwiseError, match="the loss is (nan|inf) in epoch 1, batch [0-9]+: train with a lower"):
         train(str(data), str(tmp_path), config)
     assert not (tmp_path / model_directory.COMPLETED).exists()
@@ -181,11 +177,11 @@ def test_a_damaged_backup(data, tmp_path):
     (tmp_path / model_directory.BACKUP).mkdir()
     (tmp_path / model_directory.BACKUP / "training.npz").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(TurnwiseError, match="training.npz is damaged"):
-        train(str(data), str(tmp_path), load_config("default", None, SMALL))
+        train(str(data), str(tmp_path), load_config("masked_lstm", None, SMALL))
 
 
 def test_a_transform_graph_that_is_missing(data, tmp_path):
     shutil.copytree(data, tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / data_directory.TRANSFORM)
     with pytest.raises(UsageError, match="no transform graph"):
-        train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("default", None, SMALL))
+        train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("masked_lstm", None, SMALL))

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from schemas import model_directory
 from schemas.exit_status import TurnwiseError
+from trainer.acceleration import as_float32
 from trainer.backup import write_backup
 from trainer.config import Config
 
@@ -57,7 +58,10 @@ class Progress:
 
 
 class KeepProgress(keras.callbacks.Callback):
-    """After each epoch: notes the figures, keeps the best weights, writes the backup, stops early."""
+    """After each epoch: notes the figures, keeps the best weights, writes the backup, stops early.
+
+    Where the optimizer keeps averages of the weights, those are validated and kept, and training goes on without them.
+    """
 
     def __init__(self, model_dir: pathlib.Path, config: Config, progress: Progress, fingerprint: dict):
         """Makes the callback.
@@ -71,11 +75,21 @@ class KeepProgress(keras.callbacks.Callback):
         super().__init__()
         self.model_dir, self.config, self.progress, self.fingerprint = model_dir, config, progress, fingerprint
 
+    def on_test_begin(self, logs=None):
+        """Puts the averages in."""
+        swap_averages(self.model)
+
+    def on_test_end(self, logs=None):
+        """Takes the averages out."""
+        swap_averages(self.model)
+
     def on_epoch_end(self, epoch, logs=None):
         """Takes in the figures of an epoch."""
         figures = {name: float(value) for name, value in (logs or {}).items()}
         if self.progress.add(figures, self.config):
+            swap_averages(self.model)
             save_model(self.model, self.model_dir / model_directory.BEST_MODEL)
+            swap_averages(self.model)
         state = {"fingerprint": self.fingerprint, "progress": dataclasses.asdict(self.progress)}
         write_backup(self.model_dir / model_directory.BACKUP, training_variables(self.model), state)
         if self.progress.stopped:
@@ -131,15 +145,29 @@ def _write_scalars(directory: pathlib.Path, figures: dict[str, float], step: int
     writer.close()
 
 
+def swap_averages(model: keras.Model) -> None:
+    """Exchanges the weights and their averages, where the optimizer keeps such.
+
+    Keras' own SwapEMAWeights adds and subtracts, which rounds: a weight would not come back as it was.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
+        return
+    for weight, average in zip(model.trainable_weights, optimizer._model_variables_moving_average, strict=True):
+        value = keras.ops.convert_to_numpy(weight)
+        weight.assign(keras.ops.convert_to_numpy(average))
+        average.assign(value)
+
+
 def training_variables(model: keras.Model) -> list:
     """All that changes in training: weights, the dropout's random states, the optimizer's variables."""
     return [*model.variables, *model.optimizer.variables]
 
 
 def save_model(model: keras.Model, path: pathlib.Path) -> None:
-    """Writes a `.keras` file without the optimizer, in one step."""
+    """Writes a `.keras` file without the optimizer, which computes in 32 bits, in one step."""
     temporary = path.with_name(f"tmp-{path.name}")
-    model.save(temporary, include_optimizer=False)
+    as_float32(model).save(temporary, include_optimizer=False)
     os.replace(temporary, path)
 
 

@@ -57,16 +57,17 @@ def encode_by_length(encoder, token_ids, lengths, training=None):
     Returns:
         float32 [N, D], in the order of the turns.
     """
+    # An empty turn goes with every group and is dropped again: a layer may not take a group without rows.
+    token_ids, lengths = tf.pad(token_ids, [[1, 0], [0, 0]]), tf.pad(lengths, [[1, 0]])
     if not encoder.mask_padding:
-        return encoder(token_ids, lengths, training=training)
-    order = tf.argsort(lengths, stable=True)
-    count = tf.cast(tf.size(lengths), tf.float32)
+        return encoder(token_ids, lengths, training=training)[1:]
+    order = tf.argsort(lengths[1:], stable=True)
+    count = tf.cast(tf.size(order), tf.float32)
     shares = () if tf.config.list_logical_devices("GPU") else GROUP_ENDS
-    ends = [tf.cast(count * share, tf.int32) for share in shares] + [tf.size(lengths)]
+    ends = [tf.cast(count * share, tf.int32) for share in shares] + [tf.size(order)]
     encoded = []
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
-        # The shortest turn goes with every group and is dropped again: a layer may not take a group without rows.
-        rows = tf.concat([order[:1], order[start:end]], 0)
+        rows = tf.concat([[0], 1 + order[start:end]], 0)
         group = tf.gather(lengths, rows)
         # Nor one without positions.
         longest = tf.maximum(tf.reduce_max(group), 1)

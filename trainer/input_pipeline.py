@@ -6,13 +6,16 @@ A window is a dict of `token_ids` int32 [B, slots, max_tokens] padded on the rig
 """
 
 import contextlib
+import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from schemas.data_directory import SPLITS, Manifest, sha256_of
 from schemas.examples import PADDING_ID, parsing_spec
 from schemas.exit_status import DataRefused
+from trainer.oversampling import Oversampling
 
 COMPRESSION = "GZIP"
 # Windows read at a time. A conversation that lies on both sides of a cut is shuffled as two.
@@ -20,6 +23,33 @@ READ_BATCH = 1024
 SHARDS_AT_ONCE = 8
 MODEL_FEATURES = ("token_ids", "turn_lengths", "turn_keys", "speakers", "numeric")
 ID_FEATURES = ("conversation_id", "turn_index")
+OVERSAMPLING_FEATURES = ("labels", *ID_FEATURES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Which parts of each batch a process reads, one after the other.
+
+    Attributes:
+        parts: numbers of the parts, one a device of the process.
+        of: number of parts that a batch is cut into, as equal as can be; 1 for the whole batch.
+    """
+
+    parts: range = range(1)
+    of: int = 1
+
+    def take(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """The parts of batches of serialized windows, string [B]."""
+        if self.of == 1:
+            return batches
+        return batches.flat_map(lambda batch: tf.data.Dataset.range(self.parts.start, self.parts.stop).map(
+            lambda part: self._part(batch, part)))
+
+    def _part(self, batch, part):
+        """One part of a batch."""
+        rows = tf.size(batch, tf.int64)
+        taken = batch[part * rows // self.of:(part + 1) * rows // self.of]
+        return taken if batch.shape[0] is None else tf.ensure_shape(taken, [batch.shape[0] // self.of])
 
 
 def verify_shards(data_dir: str | pathlib.Path, manifest: Manifest) -> None:
@@ -50,9 +80,23 @@ def steps_per_epoch(windows: int, batch_size: int) -> int:
     return -(-windows // batch_size)
 
 
+def windows_shown(data_dir: str | pathlib.Path, manifest: Manifest, oversampling: Oversampling | None,
+                  epochs: int) -> list[int]:
+    """Number of windows that each epoch shows, copies included; with `oversampling`, it reads the train split once."""
+    windows = window_count(manifest, "train")
+    if oversampling is None:
+        return [windows] * epochs
+    records = tf.data.TFRecordDataset(_files(data_dir, manifest, "train"), COMPRESSION)
+    counted = records.apply(tf.data.experimental.assert_cardinality(windows)).batch(READ_BATCH)
+    numbers, copies = tf.range(epochs, dtype=tf.int64), _copies(manifest, oversampling)
+    sums = counted.map(lambda batch: tf.reduce_sum(copies(batch, numbers), axis=0), num_parallel_calls=tf.data.AUTOTUNE)
+    return sums.reduce(tf.zeros(epochs, tf.int64), tf.add).numpy().tolist()
+
+
 def training_dataset(data_dir: str | pathlib.Path, manifest: Manifest, *, batch_size: int, shuffle_buffer: int,
-                     seed: int, first_epoch: int, epochs: int) -> tf.data.Dataset:
-    """Batches of (windows, labels) for the epochs from `first_epoch` up to `epochs`, all of the same size.
+                     seed: int, first_epoch: int, shown: Sequence[int], oversampling: Oversampling | None = None,
+                     share: Share = Share()) -> tf.data.Dataset:
+    """Batches of (windows, labels) for the epochs from `first_epoch` on, all of the same size and equally many.
 
     The order of an epoch follows from the seed and its number alone. Conversations are shuffled, not windows: those of
     one conversation stay together, and share most of their turns.
@@ -64,10 +108,12 @@ def training_dataset(data_dir: str | pathlib.Path, manifest: Manifest, *, batch_
         shuffle_buffer: conversations shuffled at a time.
         seed: of the order.
         first_epoch: number of the first epoch, from 0.
-        epochs: number after the last one.
+        shown: what `windows_shown` says of all epochs, from number 0.
+        oversampling: which windows are shown more than once.
+        share: the parts of each batch to give, as batches of their own.
     """
-    files, windows = _files(data_dir, manifest, "train"), window_count(manifest, "train")
-    taken = steps_per_epoch(windows, batch_size) * batch_size
+    files = _files(data_dir, manifest, "train")
+    taken = steps_per_epoch(max(shown), batch_size) * batch_size
 
     def one_epoch(epoch):
         order = tf.random.experimental.stateless_shuffle(files, seed=tf.stack([tf.cast(seed, tf.int64), epoch]))
@@ -76,23 +122,27 @@ def training_dataset(data_dir: str | pathlib.Path, manifest: Manifest, *, batch_
             num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         # A seed of its own for each epoch; consecutive numbers give unrelated orders.
         shuffled = conversations.shuffle(shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False)
-        counted = shuffled.unbatch().apply(tf.data.experimental.assert_cardinality(windows))
+        if oversampling:
+            copies = _copies(manifest, oversampling)
+            shuffled = shuffled.map(lambda records: tf.repeat(records, copies(records, epoch[None])[:, 0]),
+                                    num_parallel_calls=tf.data.AUTOTUNE)
+        counted = shuffled.unbatch().apply(tf.data.experimental.assert_cardinality(tf.constant(shown, tf.int64)[epoch]))
         return counted.repeat().take(taken)
 
-    dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
-    return _with_options(dataset.map(_parser(manifest), num_parallel_calls=tf.data.AUTOTUNE))
+    batches = tf.data.Dataset.range(first_epoch, len(shown)).flat_map(one_epoch).batch(batch_size, drop_remainder=True)
+    return _with_options(share.take(batches).map(_parser(manifest), num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def evaluation_dataset(data_dir: str | pathlib.Path, manifest: Manifest, split: str, batch_size: int, *,
-                       with_ids: bool = False) -> tf.data.Dataset:
-    """Batches of (windows, labels) in the shards' order; the last batch holds what is left.
+                       with_ids: bool = False, share: Share = Share()) -> tf.data.Dataset:
+    """Batches of (windows, labels) in the shards' order; the last batch holds what is left, a part of it maybe nothing.
 
     With `with_ids`, batches of (windows, labels, {`conversation_id` string [B], `turn_index` int64 [B]}).
     """
     records = tf.data.TFRecordDataset(_files(data_dir, manifest, split), COMPRESSION)
     counted = records.apply(tf.data.experimental.assert_cardinality(window_count(manifest, split)))
     parser = _parser(manifest, ID_FEATURES if with_ids else ())
-    return _with_options(counted.batch(batch_size).map(parser, num_parallel_calls=tf.data.AUTOTUNE))
+    return _with_options(share.take(counted.batch(batch_size)).map(parser, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 @contextlib.contextmanager
@@ -121,6 +171,17 @@ def _by_conversation(records):
     ids = tf.io.parse_example(records, {"conversation_id": tf.io.FixedLenFeature([], tf.string)})["conversation_id"]
     starts = tf.concat([[0], tf.where(ids[1:] != ids[:-1])[:, 0] + 1], 0)
     return tf.RaggedTensor.from_row_starts(records, starts)
+
+
+def _copies(manifest: Manifest, oversampling: Oversampling):
+    """A function from serialized windows, string [B], and epochs, int64 [epochs], to copies, int64 [B, epochs]."""
+    spec = parsing_spec(manifest.sizes, OVERSAMPLING_FEATURES)
+
+    def copies(records, epochs):
+        parsed = tf.io.parse_example(records, spec)
+        return oversampling.copies(*(parsed[name] for name in OVERSAMPLING_FEATURES), epochs)
+
+    return copies
 
 
 def _parser(manifest: Manifest, ids: tuple[str, ...] = ()):

@@ -19,7 +19,7 @@ from trainer.embeddings import EMBEDDINGS
 from trainer.encoders import ENCODERS
 from trainer.gates import GATES
 from trainer.heads import HEADS
-from trainer.history import HistoryMemory
+from trainer.history import HistoryMemory, NoMemory
 from trainer.masking import token_mask
 from trainer.normalizations import NORMALIZATIONS
 from trainer.readouts import READOUTS
@@ -117,7 +117,11 @@ class IntentClassifier(keras.Model):
     def call(self, windows, training=None):
         """The outputs of a batch of windows; see the class."""
         turns = distinct_turns(windows["token_ids"], windows["turn_lengths"], windows["turn_keys"])
-        encoded = encode_by_length(self.encoder, turns.token_ids, turns.lengths, training=training)
+        if self.compiled and self.jit_compile:
+            # XLA can't compile parts whose sizes follow from the data.
+            encoded = self.encoder(turns.token_ids, turns.lengths, training=training)
+        else:
+            encoded = encode_by_length(self.encoder, turns.token_ids, turns.lengths, training=training)
         outputs = self.classify(tf.gather(encoded, turns.positions), windows["turn_lengths"] > 0, windows["speakers"],
                                 windows["numeric"], training=training)
         if training and self.target_replication:
@@ -232,8 +236,10 @@ def build_model(config: Config, sizes: Sizes) -> IntentClassifier:
     reader = _part(ENCODERS[config.encoder], config, sizes, name="reader")
     readout = _part(READOUTS[config.readout], config, sizes, backward_dim=reader.backward_dim, name="readout")
     encoder = _part(TurnEncoder, config, sizes, embedding=embedding, reader=reader, readout=readout, name="encoder")
-    score = ATTENTIONS[config.attention](name="score")
-    memory = _part(HistoryMemory, config, sizes, score=score, name="memory")
+    memory = NoMemory(name="memory")
+    if sizes.slots > 1:
+        score = ATTENTIONS[config.attention](name="score")
+        memory = _part(HistoryMemory, config, sizes, score=score, name="memory")
     context, gate = CONTEXTS[config.context](name="context"), GATES[config.gate](name="gate")
     normalization = NORMALIZATIONS[config.normalization](name="normalization")
     head = _part(HEADS[config.head], config, sizes, name="head")

@@ -1,6 +1,5 @@
 """Trains a network on a data directory and fills a model directory."""
 
-import contextlib
 import dataclasses
 import pathlib
 import shutil
@@ -13,9 +12,11 @@ import tensorflow as tf
 from schemas import data_directory, model_directory
 from schemas.data_directory import LabelCounts, Manifest
 from schemas.exit_status import DataRefused, UsageError
+from trainer.acceleration import check_xla, precision_of
 from trainer.backup import read_state, restore_variables
 from trainer.callbacks import KeepProgress, Progress, StopOnNaN, WriteMetrics, training_variables, write_json
 from trainer.config import Config
+from trainer.distribution import Team, gather_team, noticing_absence
 from trainer.export import export
 from trainer.input_pipeline import (
     evaluation_dataset,
@@ -24,16 +25,21 @@ from trainer.input_pipeline import (
     training_dataset,
     verify_shards,
     window_count,
+    windows_shown,
 )
+from trainer.kernels import set_up_kernels
 from trainer.losses import make_loss
 from trainer.models import IntentClassifier, Sizes, build_model
 from trainer.optimizers import make_optimizer
+from trainer.oversampling import Oversampling
 from trainer.training_metrics import MacroF1, MicroScores
 from trainer.word_vectors import give_words
 
 
 def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = False) -> Progress:
     """Trains, keeps the best weights, exports; takes up a killed training where its last whole epoch ended.
+
+    On several machines, all but the chief train along without writing anything; see `distribution`.
 
     Args:
         data_dir: a completed data directory.
@@ -52,18 +58,25 @@ def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = Fa
         raise DataRefused(f"{data_dir} has no windows to train on: its train split is empty")
     verify_shards(data, manifest)
     fingerprint = fingerprint_of(data, manifest, config)
-    progress = _start(model, fingerprint, overwrite)
-    write_json(model / model_directory.CONFIG, {**fingerprint, "versions": _versions()})
-    strategy = local_strategy(config.global_batch_size)
+    team = gather_team(config.global_batch_size)
+    if team.is_chief:
+        progress = _start(model, fingerprint, overwrite)
+        write_json(model / model_directory.CONFIG, {**fingerprint, "versions": _versions()})
+    # The others find the directory as the chief leaves it.
+    team.wait()
+    if not team.is_chief:
+        progress = _start(model, fingerprint, overwrite=False)
     started = time.perf_counter()
     resumed_at = progress.epoch
-    _fit(data, manifest, model, config, progress, fingerprint, strategy)
+    _fit(data, manifest, model, config, progress, fingerprint, team)
     seconds = time.perf_counter() - started
-    write_json(model / model_directory.HISTORY, dataclasses.asdict(progress))
-    export(model, data)
-    (model / model_directory.COMPLETED).write_text("")
-    seen = (progress.epoch - resumed_at) * window_count(manifest, "train")
-    _print_summary(model, progress, seen, seconds)
+    if team.is_chief:
+        write_json(model / model_directory.HISTORY, dataclasses.asdict(progress))
+        export(model, data)
+        (model / model_directory.COMPLETED).write_text("")
+        seen = (progress.epoch - resumed_at) * window_count(manifest, "train")
+        _print_summary(model, progress, seen, seconds)
+    team.wait()
     return progress
 
 
@@ -109,23 +122,6 @@ def embedding_sha256(file: str | None) -> str | None:
         raise UsageError(f"can't read embedding_file {file}: {error}") from error
 
 
-def local_strategy(global_batch_size: int) -> tf.distribute.Strategy | None:
-    """A MirroredStrategy over all GPUs, or all logical CPU devices where there is no GPU; None for one device.
-
-    Raises:
-        UsageError: when the batch can't be shared out evenly.
-    """
-    devices = [device.name for kind in ("GPU", "CPU") for device in tf.config.list_logical_devices(kind)]
-    kinds = {name.split(":")[-2] for name in devices}
-    devices = [name for name in devices if "GPU" not in kinds or ":GPU:" in name]
-    if len(devices) == 1:
-        return None
-    if global_batch_size % len(devices):
-        raise UsageError(f"global_batch_size: {global_batch_size} is not divisible by the {len(devices)} devices of "
-                         "this machine")
-    return tf.distribute.MirroredStrategy(devices)
-
-
 def compile_model(model: IntentClassifier, config: Config, steps_per_epoch: int,
                   label_counts: LabelCounts | None = None) -> None:
     """Gives the model its loss, optimizer and metrics, and makes the optimizer's variables.
@@ -134,11 +130,11 @@ def compile_model(model: IntentClassifier, config: Config, steps_per_epoch: int,
     """
     optimizer = make_optimizer(config, steps_per_epoch * config.epochs)
     threshold = config.threshold
-    # Distinct turns make the shapes change from batch to batch: XLA would compile each anew.
-    model.compile(optimizer, make_loss(config, label_counts), jit_compile=False,
+    model.compile(optimizer, make_loss(config, label_counts), jit_compile=config.jit_compile,
                   metrics=[keras.metrics.BinaryAccuracy(threshold=threshold), MicroScores(threshold),
                            MacroF1(model.head.labels, threshold)])
-    optimizer.build(model.trainable_variables)
+    # Not `optimizer`: for float16, Keras has wrapped it.
+    model.optimizer.build(model.trainable_variables)
 
 
 def _start(model_dir: pathlib.Path, fingerprint: dict, overwrite: bool) -> Progress:
@@ -181,34 +177,45 @@ def differences(old: dict, new: dict) -> list[str]:
     return changes + [content for key, content in contents.items() if old.get(key) != new[key]]
 
 
-def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, strategy) -> None:
+def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, team: Team) -> None:
     """Trains the epochs that are left."""
     keras.utils.set_random_seed(config.seed)
-    steps = steps_per_epoch(window_count(manifest, "train"), config.global_batch_size)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        model = build_model(config, Sizes.of(manifest))
+    counts = data_directory.read_label_counts(data_dir, manifest)
+    oversampling = Oversampling.of(counts, config.oversampling, config.seed) if config.oversampling > 1 else None
+    with refusing_bad_shards(data_dir):
+        shown = windows_shown(data_dir, manifest, oversampling, config.epochs)
+    steps = steps_per_epoch(max(shown), config.global_batch_size)
+    with team.scope():
+        with precision_of(config):
+            model = build_model(config, Sizes.of(manifest))
+        set_up_kernels(model, config)
+        if config.jit_compile:
+            check_xla(model, team.devices)
         if not progress.epoch:
             give_words(model, data_dir, manifest.vocabulary_size, config.embedding_file)
-        compile_model(model, config, steps, data_directory.read_label_counts(data_dir, manifest))
+        compile_model(model, config, steps, counts)
         if progress.epoch:
             restore_variables(model_dir / model_directory.BACKUP, training_variables(model))
     if progress.stopped or progress.epoch >= config.epochs:
         return
-    dataset = training_dataset(data_dir, manifest, batch_size=config.global_batch_size, seed=config.seed,
-                               shuffle_buffer=config.shuffle_buffer, first_epoch=progress.epoch, epochs=config.epochs)
-    validation = None
+    dataset = team.dataset(lambda share: training_dataset(
+        data_dir, manifest, batch_size=config.global_batch_size, shuffle_buffer=config.shuffle_buffer,
+        seed=config.seed, first_epoch=progress.epoch, shown=shown, oversampling=oversampling, share=share))
+    validation, validation_steps = None, None
     if window_count(manifest, "validation"):
-        validation = evaluation_dataset(data_dir, manifest, "validation", config.global_batch_size)
+        validation_steps = steps_per_epoch(window_count(manifest, "validation"), config.global_batch_size)
+        validation = team.dataset(lambda share: evaluation_dataset(
+            data_dir, manifest, "validation", config.global_batch_size, share=share))
     else:
         print("the validation split is empty: training all epochs and keeping the last weights")
-    callbacks = [
-        StopOnNaN(),
-        WriteMetrics(model_dir / model_directory.METRICS),
-        KeepProgress(model_dir, config, progress, fingerprint),
-    ]
-    with refusing_bad_shards(data_dir):
+    with refusing_bad_shards(data_dir), noticing_absence(), team.output_directory(model_dir) as written:
+        callbacks = [
+            StopOnNaN(),
+            WriteMetrics(written / model_directory.METRICS),
+            KeepProgress(written, config, progress, fingerprint),
+        ]
         model.fit(dataset, validation_data=validation, initial_epoch=progress.epoch, epochs=config.epochs,
-                  steps_per_epoch=steps, shuffle=False, callbacks=callbacks,
+                  steps_per_epoch=steps, validation_steps=validation_steps, shuffle=False, callbacks=callbacks,
                   verbose=1 if sys.stdout.isatty() else 2)
 
 
