@@ -75,7 +75,7 @@ def labels():
 
 
 def make_config(settings):
-    return load_config("default", None, [*SMALL, "dropout=0", *settings])
+    return load_config("masked_lstm", None, [*SMALL, "dropout=0", *settings])
 
 
 def make_model(settings):

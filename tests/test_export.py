@@ -15,7 +15,7 @@ from trainer.export import export
 from trainer.predictions import predict
 from trainer.training import train
 
-SMALL = ["embedding_dim=6", "units=5", "epochs=1", "global_batch_size=16"]
+SMALL = ["embedding_dim=6", "units=4", "epochs=1", "global_batch_size=16"]
 OUTPUTS = ("scores", "predicted", "attention", "gate")
 
 ISOLATED = """

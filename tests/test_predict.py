@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("predict")
     splits = {"train": make_windows(12, 1, "train-"), "test": make_windows(6, 2, "test-"), "validation": []}
     write_data_directory(path / "data", {split: list(map(without_scalars, splits[split])) for split in splits})
-    train(str(path / "data"), str(path / "model"), load_config("default", None, SETTINGS))
+    train(str(path / "data"), str(path / "model"), load_config("masked_lstm", None, SETTINGS))
     return path / "model", path / "data"
 
 

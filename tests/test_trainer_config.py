@@ -43,8 +43,8 @@ def test_round_trip():
     ("units=true", "units: expected an integer, got True"),
     ("units=0", "units: 0 is out of range; allowed: at least 1"),
     ("dropout=1", "dropout: 1.0 is out of range; allowed: at least 0 and less than 1"),
-    ("dropout=high", "dropout: expected a number, got 'high'"),
-    ("dropout=true", "dropout: expected a number, got True"),
+    ("dropout=high", "dropout: expected a number or null, got 'high'"),
+    ("dropout=true", "dropout: expected a number or null, got True"),
     ("threshold=1.5", "threshold: 1.5 is out of range; allowed: at least 0 and at most 1"),
     ("learning_rate=0", "learning_rate: 0.0 is out of range; allowed: more than 0"),
     ("learning_rate=.nan", "learning_rate: nan is out of range"),
@@ -55,7 +55,7 @@ def test_round_trip():
     ("encoder=elmo", "encoder: 'elmo' is unknown; allowed: "),
     ("optimizer=magic", "optimizer: 'magic' is unknown; allowed: rmsprop, "),
     ("monitor=loss", "monitor: 'loss' is unknown; allowed: val_loss, val_micro_f1"),
-    ("preset=best", "preset: 'best' is unknown; allowed: weekly_report, default"),
+    ("preset=best", "preset: 'best' is unknown; allowed: weekly_report, masked_lstm, default"),
     ("units={", "--set units={: not valid YAML"),
 ])
 def test_what_is_refused(setting, message):

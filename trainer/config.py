@@ -39,7 +39,8 @@ class Config:
     """All settings of a training.
 
     Attributes are listed with their meaning beside them. The values here are the plainest ones; `PRESETS` has the
-    combinations to start from. A part of the network takes the settings that its constructor names.
+    combinations to start from. A part of the network takes the settings that its constructor names. null for `dropout`,
+    `token_dropout`, `global_batch_size` or `epochs` leaves the choice to the number of training windows (data_size.py).
     """
 
     preset: str = "default"  # the preset that the other settings start from
@@ -49,7 +50,7 @@ class Config:
     embedding_dim: int = _number(100, 1)  # size of a token's vector
     embedding_file: str | None = None  # GloVe or word2vec text file, may be .gz; of `pretrained` and `two_channel`
     embedding_trainable: bool = True  # false: `pretrained` vectors stay as they are in the file
-    token_dropout: float = _number(0.0, 0, 1, below=True)  # whole tokens left out
+    token_dropout: float | None = _number(0.0, 0, 1, below=True)  # whole tokens left out
 
     # From token vectors to a turn's vector.
     encoder: str = "lstm"  # encoders.ENCODERS: reads the tokens
@@ -86,7 +87,7 @@ class Config:
     head: str = "sigmoid"  # heads.HEADS: from features to a logit a label
     decoder_attention: str = "additive"  # additive or general: how the head `sequence` looks at the turns
     target_replication: float = _number(0.0, 0, 1)  # share of the loss at each token
-    dropout: float = _number(0.0, 0, 1, below=True)  # of token vectors and features
+    dropout: float | None = _number(0.0, 0, 1, below=True)  # of token vectors and features
 
     # The loss.
     loss: str = "binary_crossentropy"  # losses.LOSSES
@@ -114,8 +115,8 @@ class Config:
     initializer: str | None = None  # a Keras initializer for kernels; null: each layer's own
     mixed_precision: bool = False  # compute in 16 bits, keep weights in 32: for GPUs
     jit_compile: bool = False  # compile with XLA: every new shape costs a compilation
-    global_batch_size: int = _number(64, 1)  # windows a step, over all devices
-    epochs: int = _number(30, 1)  # at most
+    global_batch_size: int | None = _number(64, 1)  # windows a step, over all devices
+    epochs: int | None = _number(30, 1)  # at most
     monitor: str = "val_micro_f1"  # see MONITORS: what the best epoch goes by
     # Stop after so many epochs in which neither the monitored figure nor val_loss was the best so far; null: never.
     early_stopping_patience: int | None = _number(4, 1)
@@ -139,7 +140,15 @@ PRESETS = {
         preset="weekly_report", mask_padding=False, padding="left", mask_history=False, keep_best=False,
         optimizer="rmsprop", learning_rate=1e-3, epochs=40, early_stopping_patience=None,
     ),
-    "default": Config(preset="default", optimizer="adam", learning_rate=3e-3, dropout=0.3),
+    # The same network with masks, dropout and early stopping.
+    "masked_lstm": Config(preset="masked_lstm", optimizer="adam", learning_rate=3e-3, dropout=0.3),
+    # The best found on real logs, on their validation parts; docs/network.md tells what each part brought.
+    "default": Config(
+        preset="default", embedding_dim=200, encoder="conv1d", readout="max", attention="scaled_dot", attention_heads=4,
+        slot_position=True, null_slot=True, gate="vector", hidden_units=256, normalization="layer", optimizer="adam",
+        learning_rate=2e-3, schedule="cosine", warmup=0.1, early_stopping_patience=None, dropout=None,
+        token_dropout=None, global_batch_size=None, epochs=None,
+    ),
 }
 
 
