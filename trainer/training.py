@@ -16,6 +16,7 @@ from trainer.acceleration import check_xla, precision_of
 from trainer.backup import read_state, restore_variables
 from trainer.callbacks import KeepProgress, Progress, StopOnNaN, WriteMetrics, training_variables, write_json
 from trainer.config import Config
+from trainer.data_size import fitted
 from trainer.distribution import Team, gather_team, noticing_absence
 from trainer.export import export
 from trainer.input_pipeline import (
@@ -57,6 +58,7 @@ def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = Fa
     if not window_count(manifest, "train"):
         raise DataRefused(f"{data_dir} has no windows to train on: its train split is empty")
     verify_shards(data, manifest)
+    config = fitted(config, window_count(manifest, "train"))
     fingerprint = fingerprint_of(data, manifest, config)
     team = gather_team(config.global_batch_size)
     if team.is_chief:
