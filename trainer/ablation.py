@@ -21,6 +21,7 @@ from schemas.visible_text import visible
 from trainer.ablation_grid import Grid, Variant, as_arguments, directory_name, read_grid
 from trainer.ablation_report import HTML, RunResult, write_results
 from trainer.config import Config
+from trainer.data_size import fitted
 from trainer.input_pipeline import window_count
 from trainer.training import differences, fingerprint_of
 
@@ -162,7 +163,8 @@ def _kept(run: Run) -> RunResult | None:
         return None
     try:
         old = model_directory.read_config(run.model_dir)
-        new = fingerprint_of(pathlib.Path(run.data_dir), run.manifest, run.config)
+        config = fitted(run.config, window_count(run.manifest, "train"))
+        new = fingerprint_of(pathlib.Path(run.data_dir), run.manifest, config)
     except UsageError as error:
         return run.result(error=str(error))
     changes = differences(old, new)
