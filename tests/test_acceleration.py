@@ -44,8 +44,7 @@ def test_the_policy_is_that_of_the_network_alone():
 def test_mixed_precision(settings, windows, labels):
     model = make_model([*settings, "mixed_precision=true"])
     before = [weight.numpy() for weight in model.trainable_weights]
-    loss = model.train_on_batch(windows, labels)
-    assert np.isfinite(loss)
+    assert np.isfinite(model.train_on_batch(windows, labels)).all()
     assert any(not np.array_equal(weight.numpy(), old)
                for weight, old in zip(model.trainable_weights, before, strict=True))
     outputs, exact = model(windows), as_float32(model)(windows)
@@ -82,10 +81,15 @@ def test_what_is_saved_computes_in_32_bits(windows, tmp_path):
 
 @pytest.mark.parametrize("settings", [setting for setting in COMBINATIONS if "readout=mean" in setting], ids=",".join)
 def test_xla_computes_the_same(settings, windows, labels):
-    compiled, plain = make_model([*settings, "jit_compile=true"]), make_model(settings)
+    plain = make_model(settings)
+    if not all(layer.supports_jit for layer in plain._flatten_layers()):
+        with pytest.raises(UsageError, match="jit_compile: XLA can't compile .*Encoder"):
+            check_xla(plain, 1)
+        return
+    check_xla(plain, 1)
+    compiled = make_model([*settings, "jit_compile=true"])
     for ours, theirs in zip(compiled.weights, plain.weights, strict=True):
         ours.assign(theirs)
-    check_xla(compiled, 1)
     # As many windows with fewer distinct turns.
     again = {name: tf.gather(value, [0, 0, 2, 2, 4, 4]) for name, value in windows.items()}
     for given in (windows, again, windows):
@@ -93,11 +97,9 @@ def test_xla_computes_the_same(settings, windows, labels):
                                    atol=1e-5)
 
 
-def test_what_xla_can_not_compile():
+def test_xla_is_for_one_device():
     with pytest.raises(UsageError, match="XLA compiles for one device, and this training has 2"):
         check_xla(make_model([]), 2)
-    with pytest.raises(UsageError, match="can't compile target_replication"):
-        check_xla(make_model(["target_replication=0.5"]), 1)
 
 
 def test_a_device_without_windows(windows):

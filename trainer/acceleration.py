@@ -57,7 +57,6 @@ def check_xla(model: keras.Model, devices: int) -> None:
     """
     if devices > 1:
         raise UsageError(f"jit_compile: XLA compiles for one device, and this training has {devices}")
-    if not all(layer.supports_jit for layer in model._flatten_layers()):
-        raise UsageError("jit_compile: XLA can't compile the recurrent layers of a GPU; take another encoder")
-    if model.target_replication:
-        raise UsageError("jit_compile: XLA can't compile target_replication, whose shapes follow from the data")
+    wrong = sorted({type(layer).__name__ for layer in model._flatten_layers() if not layer.supports_jit})
+    if wrong:
+        raise UsageError(f"jit_compile: XLA can't compile {', '.join(wrong)}; take another encoder or context")
