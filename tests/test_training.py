@@ -9,13 +9,14 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from schemas import data_directory, model_directory
 from schemas.exit_status import DataRefused, TurnwiseError, UsageError
 from tests.data_directories import make_windows, small_data_directory, write_data_directory
 from trainer.callbacks import Progress, StopOnNaN
 from trainer.config import load_config
-from trainer.input_pipeline import evaluation_dataset
+from trainer.input_pipeline import evaluation_dataset, refusing_bad_shards
 from trainer.models import load_model
 from trainer.training import compile_model, train
 
@@ -185,3 +186,22 @@ def test_a_transform_graph_that_is_missing(data, tmp_path):
     shutil.rmtree(tmp_path / "data" / data_directory.TRANSFORM)
     with pytest.raises(UsageError, match="no transform graph"):
         train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("masked_lstm", None, SMALL))
+
+
+@pytest.mark.parametrize(("split", "message"), [("train", "expected to contain [0-9]+ elements but contained at least"),
+                                                ("validation", "expected to contain [0-9]+ elements but contained only")])
+def test_a_manifest_that_counts_wrong(data, tmp_path, split, message):
+    shutil.copytree(data, tmp_path / "data")
+    path = tmp_path / "data" / data_directory.MANIFEST
+    values = json.loads(path.read_text())
+    shard = next(shard for shard in values["shards"] if shard["split"] == split)
+    shard["records"] += -1 if split == "train" else 1
+    path.write_text(json.dumps(values))
+    with pytest.raises(DataRefused, match=f"can't read the shards of .*data: .*{message}"):
+        train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("masked_lstm", None, [*SMALL, "epochs=1"]))
+
+
+def test_a_fault_of_the_network_is_not_the_shards():
+    faulty = tf.function(lambda rows: tf.reshape(tf.ones([3]), [rows]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Graph execution error"), refusing_bad_shards("data"):
+        faulty(tf.constant(4))

@@ -152,7 +152,12 @@ def refusing_bad_shards(data_dir: str | pathlib.Path):
         yield
     except (tf.errors.DataLossError, tf.errors.FailedPreconditionError, tf.errors.NotFoundError,
             tf.errors.InvalidArgumentError) as error:
-        raise DataRefused(f"can't read the shards of {data_dir}: {error.message.splitlines()[0]}") from error
+        if "Graph execution error" in error.message and "IteratorGetNext" not in error.message:
+            # Raised by the network, not by what feeds it.
+            raise
+        # A graph's message has a trace before what went wrong, and nodes behind it.
+        lines = [line for line in error.message.splitlines() if line.strip() and not line.lstrip().startswith("[[")]
+        raise DataRefused(f"can't read the shards of {data_dir}: {lines[-1]}") from error
 
 
 def _files(data_dir, manifest: Manifest, split: str) -> list[str]:
