@@ -188,20 +188,19 @@ def test_a_transform_graph_that_is_missing(data, tmp_path):
         train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("masked_lstm", None, SMALL))
 
 
-@pytest.mark.parametrize(("split", "message"), [("train", "expected to contain [0-9]+ elements but contained at least"),
-                                                ("validation", "expected to contain [0-9]+ elements but contained only")])
-def test_a_manifest_that_counts_wrong(data, tmp_path, split, message):
+@pytest.mark.parametrize(("split", "change", "found"), [("train", -1, "at least"), ("validation", 1, "only")])
+def test_a_manifest_that_counts_wrong(data, tmp_path, split, change, found):
     shutil.copytree(data, tmp_path / "data")
     path = tmp_path / "data" / data_directory.MANIFEST
     values = json.loads(path.read_text())
     shard = next(shard for shard in values["shards"] if shard["split"] == split)
-    shard["records"] += -1 if split == "train" else 1
+    shard["records"] += change
     path.write_text(json.dumps(values))
-    with pytest.raises(DataRefused, match=f"can't read the shards of .*data: .*{message}"):
+    with pytest.raises(DataRefused, match=f"can't read the shards .* expected to contain .* but contained {found}"):
         train(str(tmp_path / "data"), str(tmp_path / "model"), load_config("masked_lstm", None, [*SMALL, "epochs=1"]))
 
 
 def test_a_fault_of_the_network_is_not_the_shards():
-    faulty = tf.function(lambda rows: tf.reshape(tf.ones([3]), [rows]))
+    faulty = tf.function(lambda row: tf.gather(tf.range(3), row))
     with pytest.raises(tf.errors.InvalidArgumentError, match="Graph execution error"), refusing_bad_shards("data"):
         faulty(tf.constant(4))
