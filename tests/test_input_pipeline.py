@@ -156,6 +156,8 @@ def test_more_or_fewer_records_than_the_manifest_says(tmp_path, change):
         training((tmp_path / "data", wrong))
     with pytest.raises(DataRefused), refusing_bad_shards(tmp_path / "data"):
         list(evaluation_dataset(tmp_path / "data", wrong, "train", 4))
+    with pytest.raises(DataRefused), refusing_bad_shards(tmp_path / "data"):
+        windows_shown(tmp_path / "data", wrong, Oversampling((1.0,) * len(LABELS), seed=1), 1)
 
 
 def test_a_shard_that_is_cut_short(tmp_path):

@@ -202,5 +202,5 @@ def test_a_manifest_that_counts_wrong(data, tmp_path, split, change, found):
 
 def test_a_fault_of_the_network_is_not_the_shards():
     faulty = tf.function(lambda row: tf.gather(tf.range(3), row))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Graph execution error"), refusing_bad_shards("data"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not in"), refusing_bad_shards("data"):
         faulty(tf.constant(4))

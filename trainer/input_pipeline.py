@@ -23,6 +23,8 @@ READ_BATCH = 1024
 SHARDS_AT_ONCE = 8
 MODEL_FEATURES = ("token_ids", "turn_lengths", "turn_keys", "speakers", "numeric")
 ID_FEATURES = ("conversation_id", "turn_index")
+# One of these TensorFlow names when reading fails.
+READING_OPERATIONS = ("IteratorGetNext", "ReduceDataset")
 OVERSAMPLING_FEATURES = ("labels", *ID_FEATURES)
 
 
@@ -152,7 +154,7 @@ def refusing_bad_shards(data_dir: str | pathlib.Path):
         yield
     except (tf.errors.DataLossError, tf.errors.FailedPreconditionError, tf.errors.NotFoundError,
             tf.errors.InvalidArgumentError) as error:
-        if "Graph execution error" in error.message and "IteratorGetNext" not in error.message:
+        if not any(operation in error.message for operation in READING_OPERATIONS):
             # Raised by the network, not by what feeds it.
             raise
         # A graph's message has a trace before what went wrong, and nodes behind it.
