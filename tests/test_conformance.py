@@ -28,8 +28,7 @@ ROWS = 6
 COUNTS = LabelCounts(ROWS, (3, 3, 0))
 SMALL = ["embedding_dim=4", "units=6", "encoder_heads=2", "readout_hops=2", "readout_units=3", "readout_penalty=0.1"]
 # What a part asks for beside its own name.
-NEEDS = {"pretrained": ["embedding_file=vectors.txt"], "two_channel": ["embedding_file=vectors.txt"],
-         "sequence": ["loss=sequence_crossentropy"], "sequence_crossentropy": ["head=sequence"]}
+NEEDS = {"sequence": ["loss=sequence_crossentropy"], "sequence_crossentropy": ["head=sequence"]}
 
 
 def one_of_each():

@@ -4,13 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from schemas import model_directory
+from schemas import data_directory, model_directory
 from schemas.exit_status import UsageError
 from tests.data_directories import small_data_directory
 from trainer.callbacks import StopOnNaN
 from trainer.config import load_config
 from trainer.embeddings import LearntEmbedding, PretrainedEmbedding, TwoChannelEmbedding
 from trainer.models import load_model
+from trainer.skip_gram import Settings, read_corpus, skip_gram
 from trainer.training import train
 
 VECTORS = np.array([[0, 0], [1, 2], [0, 0], [3, 4]], np.float32)
@@ -58,14 +59,9 @@ def test_two_channels_stand_side_by_side():
     assert LearntEmbedding(4, 2).output_dim == 2
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    (["embedding=pretrained"], "embedding: pretrained needs an embedding_file"),
-    (["embedding=two_channel"], "embedding: two_channel needs an embedding_file"),
-    (["embedding_file=glove.txt"], "embedding: learnt has no use for an embedding_file"),
-])
-def test_settings_that_do_not_go_together(settings, message):
-    with pytest.raises(UsageError, match=message):
-        load_config("masked_lstm", None, settings)
+def test_a_file_without_an_embedding_that_starts_from_it():
+    with pytest.raises(UsageError, match="embedding: learnt has no use for an embedding_file"):
+        load_config("masked_lstm", None, ["embedding_file=glove.txt"])
 
 
 def settings_of(file, *settings):
@@ -85,6 +81,18 @@ def test_a_training_starts_from_the_file(data, tmp_path, capsys):
     learnt = keras.ops.convert_to_numpy(embedding.table.embeddings)
     assert np.all(learnt[[3, 11]] != expected[[3, 11]])
     np.testing.assert_allclose(learnt[[3, 11]], expected[[3, 11]], atol=0.5)
+
+
+def test_without_a_file_the_vectors_come_from_the_train_split(data, tmp_path, capsys):
+    config = load_config("masked_lstm", None, [*SMALL, "embedding=two_channel", "epochs=1"])
+    train(str(data), str(tmp_path / "model"), config)
+    assert "learning word vectors from " in capsys.readouterr().out
+    frozen = load_model(tmp_path / "model" / model_directory.BEST_MODEL).encoder.embedding.frozen.embeddings.numpy()
+    manifest = data_directory.read_manifest(data)
+    corpus = read_corpus(data, manifest)
+    vectors, _ = skip_gram(corpus, Settings(2, seed=config.seed))
+    np.testing.assert_allclose(frozen, np.where((corpus.counts > 0)[:, None], vectors, 0), atol=1e-6)
+    assert np.any(frozen[3] != 0)
 
 
 def test_a_file_that_changed_does_not_go_with_a_killed_training(data, tmp_path, monkeypatch):

@@ -13,17 +13,18 @@ import pytest
 from schemas import data_directory
 from schemas.exit_status import DATA_REFUSED, DONE, USAGE
 from tests.data_directories import Turn, Window, small_data_directory, write_data_directory
-from trainer import pretraining
+from trainer import skip_gram as skip_gram_module
 from trainer.__main__ import main
 from trainer.pretrain import report_path
-from trainer.pretraining import (
+from trainer.pretrain_report import nearest, neighbours_of_frequent_words
+from trainer.skip_gram import (
+    NOISE_WORDS,
     Corpus,
     Settings,
+    SkipGram,
     batches,
     keep_probabilities,
-    nearest,
     negative_sampling_loss,
-    neighbours_of_frequent_words,
     noise_ends,
     read_corpus,
     skip_gram,
@@ -85,19 +86,19 @@ def test_the_loss_by_hand():
 
 
 def test_the_model_multiplies_words_with_neighbours_and_noise():
-    model = pretraining.SkipGram(np.array([0, 0, 5, 0]), dataclasses.replace(SETTINGS, dim=2))
+    model = SkipGram(np.array([0, 0, 5, 0]), dataclasses.replace(SETTINGS, dim=2))
     model(np.zeros((1, 2), np.int32))
     model.words.embeddings.assign([[9, 9], [1, 2], [9, 9], [9, 9]])
     model.neighbours.embeddings.assign([[9, 9], [9, 9], [3, 4], [5, 6]])
     true, noise = model(np.array([[1, 3]], np.int32))
     np.testing.assert_array_equal(true, [[17]])
     # All noise is the only word that was counted.
-    np.testing.assert_array_equal(noise, np.full((1, pretraining.NOISE_WORDS), 11))
+    np.testing.assert_array_equal(noise, np.full((1, NOISE_WORDS), 11))
 
 
 def test_pairs_follow_from_seed_and_epoch(monkeypatch):
-    monkeypatch.setattr(pretraining, "SAMPLED_SHARE", 1.0)
-    monkeypatch.setattr(pretraining, "CHUNK_TURNS", 2)
+    monkeypatch.setattr(skip_gram_module, "SAMPLED_SHARE", 1.0)
+    monkeypatch.setattr(skip_gram_module, "CHUNK_TURNS", 2)
     corpus = corpus_of([[1, 2], [3, 9, 4, 5], [6], [7, 8], [1, 2]], 10)
 
     def pairs(seed, epoch):
@@ -113,7 +114,7 @@ def test_pairs_follow_from_seed_and_epoch(monkeypatch):
 
 def test_words_of_like_use_are_near(monkeypatch):
     """Two topics of ten words each: a word's nearest words are those of its topic."""
-    monkeypatch.setattr(pretraining, "SAMPLED_SHARE", 1.0)
+    monkeypatch.setattr(skip_gram_module, "SAMPLED_SHARE", 1.0)
     random = np.random.default_rng(0)
     turns = [random.integers(1, 11, 8) + 10 * (number % 2) for number in range(2000)]
     corpus = corpus_of(turns, 22)

@@ -48,7 +48,7 @@ class Config:
     # Token vectors.
     embedding: str = "learnt"  # embeddings.EMBEDDINGS: learnt, or from a file of word vectors
     embedding_dim: int = _number(100, 1)  # size of a token's vector
-    embedding_file: str | None = None  # GloVe or word2vec text file, may be .gz; of `pretrained` and `two_channel`
+    embedding_file: str | None = None  # GloVe or word2vec text, may be .gz; null: learnt from the train split
     embedding_trainable: bool = True  # false: `pretrained` vectors stay as they are in the file
     token_dropout: float | None = _number(0.0, 0, 1, below=True)  # whole tokens left out
 
@@ -144,10 +144,10 @@ PRESETS = {
     "masked_lstm": Config(preset="masked_lstm", optimizer="adam", learning_rate=3e-3, dropout=0.3),
     # The best found on real logs, on their validation parts; docs/network.md tells what each part brought.
     "default": Config(
-        preset="default", embedding_dim=200, encoder="conv1d", readout="max", attention="scaled_dot", attention_heads=4,
-        slot_position=True, null_slot=True, gate="vector", hidden_units=256, normalization="layer", optimizer="adam",
-        learning_rate=2e-3, schedule="cosine", warmup=0.1, early_stopping_patience=None, dropout=None,
-        token_dropout=None, global_batch_size=None, epochs=None,
+        preset="default", embedding="pretrained", embedding_dim=200, encoder="conv1d", readout="max",
+        attention="scaled_dot", attention_heads=4, slot_position=True, null_slot=True, gate="vector", hidden_units=256,
+        normalization="layer", optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup=0.1,
+        early_stopping_patience=None, dropout=None, token_dropout=None, global_batch_size=None, epochs=None,
     ),
 }
 

@@ -107,11 +107,10 @@ EMBEDDINGS = {"learnt": LearntEmbedding, "pretrained": PretrainedEmbedding, "two
 
 
 def check_embedding(name: str, file: str | None) -> None:
-    """Checks that an embedding that starts from a file has one, and that no other has.
+    """Checks that an embedding with a file of vectors is one that starts from vectors.
 
     Raises:
-        UsageError: when it does not.
+        UsageError: when it is not.
     """
-    reads_file = hasattr(EMBEDDINGS[name], "start_from")
-    if reads_file != bool(file):
-        raise UsageError(f"embedding: {name} {'needs' if reads_file else 'has no use for'} an embedding_file")
+    if file and not hasattr(EMBEDDINGS[name], "start_from"):
+        raise UsageError(f"embedding: {name} has no use for an embedding_file")

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
     manifest = data_directory.read_manifest(args.data_dir)
 
     # These import TensorFlow and matplotlib, which no wrong flag should have to wait for.
-    from trainer.pretraining import Settings, neighbours_of_frequent_words, read_corpus, skip_gram, write_report
+    from trainer.pretrain_report import neighbours_of_frequent_words, write_report
+    from trainer.skip_gram import Settings, read_corpus, skip_gram
     from trainer.word_vectors import read_texts, write_vectors
 
     words = read_texts(args.data_dir, manifest.vocabulary_size)

@@ -34,7 +34,7 @@ from trainer.models import IntentClassifier, Sizes, build_model
 from trainer.optimizers import make_optimizer
 from trainer.oversampling import Oversampling
 from trainer.training_metrics import MacroF1, MicroScores
-from trainer.word_vectors import give_words
+from trainer.word_vectors import give_words, read_texts, starting_vectors
 
 
 def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = False) -> Progress:
@@ -181,6 +181,9 @@ def differences(old: dict, new: dict) -> list[str]:
 
 def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, team: Team) -> None:
     """Trains the epochs that are left."""
+    if not progress.epoch:
+        words = read_texts(data_dir, manifest.vocabulary_size)
+        vectors = starting_vectors(data_dir, manifest, config, words)
     keras.utils.set_random_seed(config.seed)
     counts = data_directory.read_label_counts(data_dir, manifest)
     oversampling = Oversampling.of(counts, config.oversampling, config.seed) if config.oversampling > 1 else None
@@ -194,7 +197,7 @@ def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, team: Tea
         if config.jit_compile:
             check_xla(model, team.devices)
         if not progress.epoch:
-            give_words(model, data_dir, manifest.vocabulary_size, config.embedding_file)
+            give_words(model, words, vectors)
         compile_model(model, config, steps, counts)
         if progress.epoch:
             restore_variables(model_dir / model_directory.BACKUP, training_variables(model))

@@ -8,30 +8,65 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from schemas.exit_status import UsageError
+from schemas.data_directory import Manifest
+from schemas.exit_status import DataRefused, UsageError
+from trainer.config import Config
+from trainer.embeddings import EMBEDDINGS
 from trainer.predict import read_words
+from trainer.skip_gram import Settings, read_corpus, skip_gram
+
+# So many turns say enough about their words.
+MOST_TURNS = 200_000
 
 
-def give_words(model, data_dir: str | pathlib.Path, vocabulary_size: int, embedding_file: str | None) -> None:
+def starting_vectors(data_dir: str | pathlib.Path, manifest: Manifest, config: Config,
+                     words: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """What `start_from` of an embedding takes: vectors from `embedding_file`, or else from the train split.
+
+    The latter are learnt as `trainer pretrain` does, with its settings, from the first `MOST_TURNS` turns.
+
+    Args:
+        data_dir: the data directory.
+        manifest: of the data directory.
+        config: of the training.
+        words: the text of each token id.
+
+    Returns:
+        float32 [V, embedding_dim], and bool [V], whether there is one; None for an embedding that starts from none.
+
+    Raises:
+        UsageError: when the file can't be read, or does not fit.
+        DataRefused: when a shard is damaged.
+    """
+    if not hasattr(EMBEDDINGS[config.embedding], "start_from"):
+        return None
+    if config.embedding_file:
+        vectors, found = read_vectors(config.embedding_file, words, config.embedding_dim)
+        print(f"vectors of {config.embedding_file}: {found.sum():,} of {len(words) - 2:,} tokens found")
+        return vectors, found
+    corpus = read_corpus(data_dir, manifest, MOST_TURNS)
+    print(f"learning word vectors from {corpus.turns:,} turns of the train split", flush=True)
+    try:
+        vectors, _ = skip_gram(corpus, Settings(config.embedding_dim, seed=config.seed))
+    except DataRefused as error:
+        print(f"{error}: they start at random")
+        return np.zeros((len(words), config.embedding_dim), np.float32), np.zeros(len(words), bool)
+    return vectors, corpus.counts > 0
+
+
+def give_words(model, words: Sequence[str], vectors: tuple[np.ndarray, np.ndarray] | None) -> None:
     """Gives a fresh network what it takes from words and not from windows.
 
-    Layers with `start_from` get the file's vectors, layers with `adapt_vocabulary` the text of each token id.
+    Layers with `start_from` get the vectors, layers with `adapt_vocabulary` the text of each token id.
 
     Args:
         model: with fresh weights.
-        data_dir: holds the vocabulary.
-        vocabulary_size: number of token ids, padding included.
-        embedding_file: the file of `read_vectors`.
-
-    Raises:
-        UsageError: when the vocabulary or the file can't be read, or the file does not fit.
+        words: the text of each token id.
+        vectors: of `starting_vectors`.
     """
-    words = read_texts(data_dir, vocabulary_size)
     for layer in model._flatten_layers():
         if hasattr(layer, "start_from"):
-            vectors, found = read_vectors(embedding_file, words, layer.embedding_dim)
-            layer.start_from(vectors, found)
-            print(f"vectors of {embedding_file}: {found.sum():,} of {len(words) - 2:,} tokens found")
+            layer.start_from(*vectors)
         if hasattr(layer, "adapt_vocabulary"):
             layer.adapt_vocabulary(words)
 

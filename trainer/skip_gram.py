@@ -12,20 +12,17 @@ import dataclasses
 import itertools
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
-from markupsafe import Markup
 
 from schemas.data_directory import Manifest
 from schemas.examples import PADDING_ID
 from schemas.exit_status import DataRefused
-from trainer import plots
 from trainer.input_pipeline import evaluation_dataset, refusing_bad_shards, verify_shards, window_count
-from trainer.report import DARK_COLORS, environment, write_files
 
 # A word that makes up more than this share of the text is thinned out.
 SAMPLED_SHARE = 1e-3
@@ -36,8 +33,6 @@ LEARNING_RATE = 5e-3
 # Turns whose pairs are made and shuffled at a time.
 CHUNK_TURNS = 50_000
 READ_WINDOWS = 1024
-
-SHOWN_WORDS, SHOWN_AMONG, NEIGHBOURS = 16, 96, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +48,10 @@ class Settings:
     """
 
     dim: int
-    window: int
-    negatives: int
-    epochs: int
-    seed: int
+    window: int = 4
+    negatives: int = 5
+    epochs: int = 5
+    seed: int = 20200701
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +78,16 @@ class Corpus:
         return np.flatnonzero(self.counts)
 
 
-def read_corpus(data_dir: str | pathlib.Path, manifest: Manifest) -> Corpus:
+def read_corpus(data_dir: str | pathlib.Path, manifest: Manifest, most_turns: int | None = None) -> Corpus:
     """The turns of the train split, current ones and history: each turn of a conversation once.
 
     Windows share their turns, and turns without labels lie in no other place. A turn that is said again word for word
     in the same conversation counts as the same.
+
+    Args:
+        data_dir: the data directory.
+        manifest: of the data directory.
+        most_turns: read no more than this, give or take a batch; None for all.
 
     Raises:
         DataRefused: when a shard is damaged.
@@ -97,6 +97,8 @@ def read_corpus(data_dir: str | pathlib.Path, manifest: Manifest) -> Corpus:
     if window_count(manifest, "train"):
         with refusing_bad_shards(data_dir):
             for windows, _, ids in evaluation_dataset(data_dir, manifest, "train", READ_WINDOWS, with_ids=True):
+                if most_turns is not None and len(turns) >= most_turns:
+                    break
                 tokens, lengths, keys = (windows[name].numpy() for name in ("token_ids", "turn_lengths", "turn_keys"))
                 for row, name in enumerate(ids["conversation_id"].numpy()):
                     if name != conversation:
@@ -213,47 +215,3 @@ def skip_gram(corpus: Corpus, settings: Settings) -> tuple[np.ndarray, list[floa
     history = model.fit(dataset.prefetch(tf.data.AUTOTUNE), epochs=settings.epochs, steps_per_epoch=steps,
                         shuffle=False, verbose=1 if sys.stdout.isatty() else 2)
     return ops.convert_to_numpy(model.words.embeddings), history.history["loss"]
-
-
-def nearest(table: np.ndarray, token: int, among: np.ndarray, count: int) -> list[tuple[int, float]]:
-    """The token ids, of those in `among`, whose vectors have the largest cosine with a token's, and the cosines."""
-    norms = np.maximum(np.linalg.norm(table[among], axis=1) * np.linalg.norm(table[token]), 1e-12)
-    cosines = np.where(among == token, -np.inf, table[among] @ table[token] / norms)
-    best = np.argsort(-cosines, kind="stable")[: min(count, len(among) - 1)]
-    return [(int(among[place]), float(cosines[place])) for place in best]
-
-
-def neighbours_of_frequent_words(
-    table: np.ndarray, corpus: Corpus, words: Sequence[str]
-) -> list[tuple[str, list[tuple[str, float]]]]:
-    """Some frequent words, each with its nearest words and their cosines.
-
-    As in the textbook (6.3.3) they are 16 of about the 100 most frequent, with 8 neighbours: every sixth of those that
-    hold a letter or a digit.
-    """
-    known = corpus.known()
-    known = known[np.argsort(-corpus.counts[known], kind="stable")]
-    frequent = [int(token) for token in known if any(map(str.isalnum, words[token]))][:SHOWN_AMONG]
-    step = max(1, len(frequent) // SHOWN_WORDS)
-    return [(words[token], [(words[other], cosine) for other, cosine in nearest(table, token, known, NEIGHBOURS)])
-            for token in frequent[::step][:SHOWN_WORDS]]
-
-
-def write_report(path: pathlib.Path, corpus: Corpus, settings: Settings, losses: Sequence[float],
-                 neighbours: Sequence, data: str, output: str) -> None:
-    """Writes a page with the sizes, the course of the loss and the neighbours.
-
-    Args:
-        path: of the page; one that is there is replaced.
-        corpus: what was read.
-        settings: how.
-        losses: one an epoch.
-        neighbours: of `neighbours_of_frequent_words`.
-        data, output: the data directory and the file of vectors as the user named them.
-    """
-    # The SVG is made by an XML serialiser, which has escaped what is in it.
-    curve = Markup(plots.learning_curves({"loss": losses}))
-    text = environment().get_template("pretrain.html.j2").render(
-        corpus=corpus, settings=settings, losses=losses, neighbours=neighbours, data=data, output=output, curve=curve,
-        dark_colors=DARK_COLORS)
-    write_files(path.parent, {path.name: text})
