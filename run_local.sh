@@ -21,7 +21,7 @@ interpreter); later runs use it again, unless requirements.lock or setup.py chan
 DIR gets data/ (the data directory) and model/ (the model directory, with evaluation/). What an earlier run finished
 there is kept, and the command that would replace it says so, unless --overwrite is given. The sample is always made anew.
 
-  --preset NAME   the trainer's settings: default or weekly_report
+  --preset NAME   the trainer's settings: default, masked_lstm or weekly_report
 EOF
 }
 
@@ -79,7 +79,7 @@ learn() {
 run_tests() {
   cd "$root"
   run "$venv/bin/ruff" check .
-  run "$venv/bin/python" -m pytest "$@"
+  run "$venv/bin/python" -m pytest --numprocesses auto --dist loadfile "$@"
 }
 
 run_sample() {

@@ -27,7 +27,7 @@ setup(
         "tfx-bsl>=1.21,<1.22",
         "tqdm>=4.67,<5",
     ],
-    extras_require={"test": ["hypothesis>=6.150,<7", "pytest>=9,<10", "ruff>=0.17,<0.18"]},
+    extras_require={"test": ["hypothesis>=6.150,<7", "pytest>=9,<10", "pytest-xdist>=3.8,<4", "ruff>=0.17,<0.18"]},
     entry_points={
         "console_scripts": [
             "turnwise-pipeline = pipeline.__main__:command_line",
