@@ -39,7 +39,8 @@ def _add_train(commands, common: argparse.ArgumentParser) -> None:
     """Adds the command `train`."""
     parser = commands.add_parser("train", parents=[common], help="train a model and export it", allow_abbrev=False,
                                  description="Trains a model, goes on with a killed training, exports a SavedModel.")
-    parser.add_argument("--preset", help="the settings to start from: default or weekly_report (default: default)")
+    parser.add_argument("--preset", help="the settings to start from: default, masked_lstm or weekly_report "
+                        "(default: default)")
     parser.add_argument("--config", metavar="FILE", help="YAML file with settings that differ from the preset's")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
                         help="one setting that differs from the preset's; may be given several times")
