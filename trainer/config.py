@@ -114,7 +114,7 @@ class Config:
     ema_momentum: float = _number(0.0, 0, 1, below=True)  # validate averaged weights; 0: no
     initializer: str | None = None  # a Keras initializer for kernels; null: each layer's own
     mixed_precision: bool = False  # compute in 16 bits, keep weights in 32: for GPUs
-    jit_compile: bool = False  # compile with XLA: every new shape costs a compilation
+    jit_compile: bool = False  # compile with XLA, which reads turns at full length: for GPUs; not recurrent encoders
     global_batch_size: int | None = _number(64, 1)  # windows a step, over all devices
     epochs: int | None = _number(30, 1)  # at most
     monitor: str = "val_micro_f1"  # see MONITORS: what the best epoch goes by
