@@ -126,7 +126,7 @@ def test_an_empty_history_gives_the_weekly_report_equal_weights(batch):
 
 def test_masked_attention_ignores_empty_slots(batch):
     sizes, windows, _ = batch
-    model = make_model("default", sizes)
+    model = make_model("masked_lstm", sizes)
     attention = model(windows)["attention"].numpy()
     present = windows["turn_lengths"].numpy()[:, 1:] > 0
     assert np.all(attention[~present] == 0)
@@ -136,7 +136,7 @@ def test_masked_attention_ignores_empty_slots(batch):
 
 def test_without_history_the_memory_is_zero(batch):
     sizes, windows, _ = batch
-    model = make_model("default", sizes)
+    model = make_model("masked_lstm", sizes)
     encoded = tf.random.stateless_normal([4, 6, 5], seed=[1, 2])
     present = tf.constant([[True] + [False] * 5] * 4)
     weights, memory = model.memory(encoded, present, tf.zeros([4, 6], tf.int32))
@@ -147,7 +147,7 @@ def test_without_history_the_memory_is_zero(batch):
 
 def test_padding_and_company_do_not_change_a_turn(batch):
     sizes, windows, _ = batch
-    model = make_model("default", sizes)
+    model = make_model("masked_lstm", sizes)
     together = model(windows)["logits"]
     wider = {**windows, "token_ids": tf.pad(windows["token_ids"], [[0, 0], [0, 0], [0, 9]])}
     np.testing.assert_allclose(model(wider)["logits"], together, atol=1e-6)
@@ -166,7 +166,7 @@ def test_distinct_turns_are_each_there_once(batch):
 @pytest.mark.parametrize("turns", [1, 2, 3, 50])
 def test_encoding_by_length_keeps_the_order(batch, turns):
     sizes, _, _ = batch
-    encoder = make_model("default", sizes).encoder
+    encoder = make_model("masked_lstm", sizes).encoder
     random = np.random.default_rng(turns)
     lengths = random.integers(0, sizes.max_tokens + 1, turns).astype(np.int32)
     ids = np.where(np.arange(sizes.max_tokens) < lengths[:, None], random.integers(1, 13, (turns, sizes.max_tokens)), 0)
@@ -176,7 +176,7 @@ def test_encoding_by_length_keeps_the_order(batch, turns):
 
 def test_the_masked_encoder_is_keras_masked_lstm(batch):
     sizes, windows, _ = batch
-    encoder = make_model("default", sizes).encoder
+    encoder = make_model("masked_lstm", sizes).encoder
     ids, lengths = windows["token_ids"][:, 0], windows["turn_lengths"][:, 0]
     masked = keras.layers.LSTM(5)
     masked.build((None, None, 6))
@@ -186,7 +186,7 @@ def test_the_masked_encoder_is_keras_masked_lstm(batch):
 
 def test_save_and_load(batch, tmp_path):
     sizes, windows, labels = batch
-    config = load_config("default", None, SMALL)
+    config = load_config("masked_lstm", None, SMALL)
     model = build_model(config, sizes)
     compile_model(model, config, 1)
     model.fit(windows, labels, verbose=0)
@@ -199,10 +199,22 @@ def test_save_and_load(batch, tmp_path):
 def test_windows_without_history_slots(batch, tmp_path):
     sizes, windows, labels = batch
     alone = {name: value if name == "numeric" else value[:, :1] for name, value in windows.items()}
-    config = load_config("default", None, SMALL)
+    config = load_config("masked_lstm", None, SMALL)
     model = build_model(config, dataclasses.replace(sizes, slots=1))
     compile_model(model, config, 1)
     model.fit(alone, labels, verbose=0)
     assert model(alone)["attention"].shape == (len(labels), 0)
     model.save(tmp_path / "model.keras")
     np.testing.assert_allclose(load_model(tmp_path / "model.keras")(alone)["logits"], model(alone)["logits"], atol=1e-6)
+
+
+def test_a_penalty_counts_once_however_the_turns_are_grouped(batch):
+    sizes, windows, _ = batch
+    model = make_model("masked_lstm", sizes, "readout=self_attention", "readout_penalty=1")
+    turns = distinct_turns(windows["token_ids"], windows["turn_lengths"], windows["turn_keys"])
+    model(windows)
+    assert len(model.losses) > 1
+    grouped = tf.add_n(model.losses)
+    model.encoder(turns.token_ids, turns.lengths)
+    [together] = model.encoder.losses
+    np.testing.assert_allclose(grouped, together, rtol=1e-5)

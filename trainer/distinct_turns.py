@@ -68,13 +68,15 @@ def encode_by_length(encoder, token_ids, lengths, training=None):
     order = tf.argsort(lengths[1:], stable=True)
     count = tf.cast(tf.size(order), tf.float32)
     ends = [tf.cast(count * share, tf.int32) for share in _group_ends(encoder)] + [tf.size(order)]
+    filled = tf.maximum(tf.math.count_nonzero(lengths, dtype=tf.float32), 1.0)
     encoded = []
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
         rows = tf.concat([[0], 1 + order[start:end]], 0)
         group = tf.gather(lengths, rows)
         # Nor one without positions.
         longest = tf.maximum(tf.reduce_max(group), 1)
-        encoded.append(encoder(tf.gather(token_ids, rows)[:, :longest], group, training=training)[1:])
+        share = tf.math.count_nonzero(group, dtype=tf.float32) / filled
+        encoded.append(encoder(tf.gather(token_ids, rows)[:, :longest], group, share=share, training=training)[1:])
     return tf.gather(tf.concat(encoded, 0), tf.argsort(order))
 
 

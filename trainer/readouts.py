@@ -1,7 +1,7 @@
 """Read-outs: from the states of a turn's tokens to one vector.
 
 All take states float32 [N, L, D] and lengths int [N], and give zeros at length 0; without lengths (None) every position
-counts, padding too.
+counts, padding too. `share` is how much of a batch's turns these are: so much of a penalty counts.
 """
 
 import keras
@@ -19,7 +19,7 @@ class Readout(keras.layers.Layer):
         """Size of a turn's vector, given the size of a token's state."""
         return state_dim
 
-    def build(self, states_shape, lengths_shape=None):
+    def build(self, states_shape, lengths_shape=None, share_shape=None):
         """Makes the weights, if any, for states of shape [N, L, D]."""
         self.built = True
 
@@ -33,7 +33,7 @@ class LastState(Readout):
         super().__init__(**kwargs)
         self.backward_dim = backward_dim
 
-    def call(self, states, lengths=None):
+    def call(self, states, lengths=None, share=1.0):
         """Turn vectors float32 [N, D] of states float32 [N, L, D] and lengths int [N]."""
         last = states[:, -1] if lengths is None else last_state(states, lengths)
         if not self.backward_dim:
@@ -50,7 +50,7 @@ class LastState(Readout):
 class MeanState(Readout):
     """The mean of the tokens' states. Source: the textbook's sentiment LSTM (9.2), which forgot the mask."""
 
-    def call(self, states, lengths=None):
+    def call(self, states, lengths=None, share=1.0):
         """Turn vectors float32 [N, D] of states float32 [N, L, D] and lengths int [N]."""
         if lengths is None:
             return ops.mean(states, axis=1)
@@ -63,7 +63,7 @@ class MeanState(Readout):
 class MaxState(Readout):
     """The largest value of each number over the tokens. Source: max-over-time of the textbook's TextCNN (7.3)."""
 
-    def call(self, states, lengths=None):
+    def call(self, states, lengths=None, share=1.0):
         """Turn vectors float32 [N, D] of states float32 [N, L, D] and lengths int [N]."""
         if lengths is None:
             return ops.max(states, axis=1)
@@ -92,7 +92,7 @@ class SelfAttention(Readout):
         """Size of a turn's vector: one state a view."""
         return self.readout_hops * state_dim
 
-    def build(self, states_shape, lengths_shape=None):
+    def build(self, states_shape, lengths_shape=None, share_shape=None):
         """Makes the weights for states of shape [N, L, D]."""
         self.hidden.build(states_shape)
         self.views.build((None, None, self.readout_units))
@@ -102,13 +102,13 @@ class SelfAttention(Readout):
         scores = ops.transpose(self.views(self.hidden(states)), (0, 2, 1))
         return masked_softmax(scores, None if lengths is None else token_mask(states, lengths)[:, None])
 
-    def call(self, states, lengths=None):
+    def call(self, states, lengths=None, share=1.0):
         """Turn vectors float32 [N, r D] of states float32 [N, L, D] and lengths int [N]."""
         attention = self.weights_of(states, lengths)
         if self.readout_penalty:
             present = ops.ones_like(attention[:, 0, 0]) if lengths is None else ops.cast(lengths > 0, "float32")
             penalty = ops.sum(view_penalty(attention) * present) / ops.maximum(ops.sum(present), 1.0)
-            self.add_loss(self.readout_penalty * penalty)
+            self.add_loss(self.readout_penalty * share * penalty)
         views = ops.einsum("nrl,nld->nrd", ops.cast(attention, states.dtype), states)
         return ops.reshape(views, (-1, self.readout_hops * states.shape[-1]))
 

@@ -52,18 +52,20 @@ class TurnEncoder(keras.layers.Layer):
         vectors = self.dropout(vectors, training=training)
         return self.reader(vectors, self._read_lengths(lengths), token_ids, training=training)
 
-    def call(self, token_ids, lengths, training=None):
+    def call(self, token_ids, lengths, share=1.0, training=None):
         """Encodes turns.
 
         Args:
             token_ids: int32 [N, L], padded on the right with 0.
             lengths: int32 [N], tokens of each turn, 0 for an empty one.
+            share: how much of the batch's turns these are; so much of a read-out's penalty counts.
             training: whether dropout is active.
 
         Returns:
             float32 [N, output_dim]; with `mask_padding`, zeros for an empty turn.
         """
-        return self.readout(self.states(token_ids, lengths, training=training), self._read_lengths(lengths))
+        states = self.states(token_ids, lengths, training=training)
+        return self.readout(states, self._read_lengths(lengths), share=share)
 
     def _read_lengths(self, lengths):
         """The lengths for parts that mask; None when padding is read as a word."""
