@@ -25,8 +25,8 @@ class Stage(NamedTuple):
     """A stage of a cell.
 
     Attributes:
-        compute: (x [n, ...], the products, the state) -> the state; the last three are lists of [n, ...].
-        factors: for each product, the part of the state and the kernel.
+        compute: (x [n, ...], list of products, list of the state's parts) -> list of the new state's parts.
+        factors: for each product, which part of the state and which kernel.
     """
 
     compute: Callable

@@ -118,6 +118,10 @@ class RecurrentEncoder(Encoder):
         x = tf.matmul(values, kernel) + bias
         return recur(self.cell, self.parts, x if places is None else tf.gather(x, places), kernels, packing)
 
+    def _weights(self, layer):
+        """Kernel and bias of the tokens' projections, and the cell's kernels."""
+        return layer.cell.kernel, layer.cell.bias, [layer.cell.recurrent_kernel]
+
     def get_config(self):
         """The constructor's arguments."""
         return {**super().get_config(), "encoder_layers": self.encoder_layers, "bidirectional": self.bidirectional,
@@ -133,9 +137,6 @@ class SimpleRNNEncoder(RecurrentEncoder):
     def _layer(self, name: str):
         return keras.layers.SimpleRNN(self.units, return_sequences=True, name=name)
 
-    def _weights(self, layer):
-        return layer.cell.kernel, layer.cell.bias, [layer.cell.recurrent_kernel]
-
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class LSTMEncoder(RecurrentEncoder):
@@ -145,9 +146,6 @@ class LSTMEncoder(RecurrentEncoder):
 
     def _layer(self, name: str):
         return keras.layers.LSTM(self.units, return_sequences=True, name=name)
-
-    def _weights(self, layer):
-        return layer.cell.kernel, layer.cell.bias, [layer.cell.recurrent_kernel]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
