@@ -21,7 +21,7 @@ from trainer.ablation_grid import MAX_DIRECTORY_NAME, directory_name, read_grid
 from trainer.ablation_report import RunResult, make_table, runs_csv, write_results
 
 HOSTILE = "=<b>../x|&\n"
-TINY = {"embedding_dim": 4, "units": 4, "epochs": 1}
+TINY = {"preset": "masked_lstm", "embedding_dim": 4, "units": 4, "epochs": 1}
 VARIANTS = {"base": {}, HOSTILE: {"units": 5}, "diverges": {"learning_rate": 1e38, "optimizer": "sgd"}}
 
 
@@ -198,7 +198,7 @@ def test_combinations_and_the_base(tmp_path):
 
 def test_the_grid_that_comes_along():
     grid = read_grid(str(pathlib.Path(__file__).parents[1] / "docs" / "ablation.yaml"))
-    assert grid.base == "base"
+    assert grid.base == "default"
     assert len(grid.seeds) > 1
 
 

@@ -14,7 +14,7 @@ from tests.data_directories import small_data_directory
 from trainer.__main__ import main
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SMALL = ["--set", "embedding_dim=6", "--set", "units=5", "--set", "epochs=1"]
+SMALL = ["--set", "embedding_dim=6", "--set", "units=4", "--set", "epochs=1"]
 
 
 def run(*arguments, **environment):

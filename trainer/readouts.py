@@ -108,7 +108,8 @@ class SelfAttention(Readout):
         if self.readout_penalty:
             present = ops.ones_like(attention[:, 0, 0]) if lengths is None else ops.cast(lengths > 0, "float32")
             penalty = ops.sum(view_penalty(attention) * present) / ops.maximum(ops.sum(present), 1.0)
-            self.add_loss(self.readout_penalty * share * penalty)
+            # `share` has come in the precision of the states.
+            self.add_loss(self.readout_penalty * ops.cast(share, "float32") * penalty)
         views = ops.einsum("nrl,nld->nrd", ops.cast(attention, states.dtype), states)
         return ops.reshape(views, (-1, self.readout_hops * states.shape[-1]))
 
