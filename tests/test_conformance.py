@@ -153,9 +153,8 @@ def test_a_step_lowers_the_loss_and_moves_every_weight(settings, windows, labels
     model = make_model(settings)
     compile_model(model, config, 50, COUNTS)
     before = [weight.numpy() for weight in model.trainable_weights]
-    first = model.evaluate(windows, labels, batch_size=ROWS, verbose=0)[0]
-    model.fit(windows, labels, batch_size=ROWS, epochs=12, verbose=0, shuffle=False)
-    assert model.evaluate(windows, labels, batch_size=ROWS, verbose=0)[0] < first
+    history = model.fit(windows, labels, batch_size=ROWS, epochs=12, verbose=0, shuffle=False).history
+    assert history["loss"][-1] < history["loss"][0]
     still = [weight.path for weight, old in zip(model.trainable_weights, before, strict=True)
              if np.array_equal(weight.numpy(), old)]
     assert not still
@@ -168,14 +167,13 @@ def test_save_and_reload(settings, windows, tmp_path):
     assert constructors(loaded.get_config()) == constructors(model.get_config())
     for name, value in model(windows).items():
         np.testing.assert_allclose(loaded(windows)[name], value, atol=1e-6, err_msg=name)
-    archive = tf.Module()
-    archive.model = loaded
-    archive.score = tf.function(lambda given: {"scores": loaded(given)["scores"]})
+    archive = keras.export.ExportArchive()
+    archive.track(loaded)
     spec = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for name, value in windows.items()}
-    signatures = {"serving_default": archive.score.get_concrete_function(spec)}
-    tf.saved_model.save(archive, str(tmp_path / "saved"), signatures)
+    archive.add_endpoint("score", lambda given: loaded(given)["scores"], [spec])
+    archive.write_out(str(tmp_path / "saved"), verbose=False)
     served = tf.saved_model.load(str(tmp_path / "saved"))
-    np.testing.assert_allclose(served.score(windows)["scores"], model(windows)["scores"], atol=1e-5)
+    np.testing.assert_allclose(served.score(windows), model(windows)["scores"], atol=1e-5)
 
 
 def test_an_empty_turn_is_zeros(settings):
