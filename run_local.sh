@@ -86,7 +86,7 @@ run_sample() {
   local output_dir="$root/runs/sample"
   input=("$output_dir/logs/*.jsonl")
   overwrite=(--overwrite)
-  run "$venv/bin/turnwise-pipeline" synthesize --output_dir "$output_dir/logs"
+  run "$venv/bin/turnwise-pipeline" synthesize --output_dir "$output_dir/logs" --conversations 500
   learn "$output_dir"
 }
 
