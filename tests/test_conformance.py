@@ -45,6 +45,7 @@ def one_of_each():
     yield from ([*everything, "attention_heads=2", f"attention={attention}"] for attention in ATTENTIONS)
     yield ["encoder_layers=2", "encoder=conv1d"]
     yield ["encoder_layers=2", "encoder=transformer"]
+    yield ["encoder_layers=2", "encoder=lstm", "bidirectional=true"]
     yield ["target_replication=0.6"]
 
 

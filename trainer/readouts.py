@@ -5,6 +5,7 @@ counts, padding too. `share` is how much of a batch's turns these are: so much o
 """
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from trainer.masking import MASKED_SCORE, masked_softmax, token_mask
@@ -131,8 +132,8 @@ def last_state(states, lengths):
     Zeros at length 0. A recurrent layer without a mask, read at length - 1, equals one with a mask, and cuDNN always
     takes it.
     """
-    last = ops.maximum(lengths - 1, 0)[:, None, None]
-    picked = ops.squeeze(ops.take_along_axis(states, last, axis=1), axis=1)
+    # Not Keras' take_along_axis, which turns all states around first.
+    picked = tf.gather(states, ops.maximum(lengths - 1, 0), batch_dims=1)
     return ops.where((lengths > 0)[:, None], picked, ops.zeros_like(picked))
 
 
