@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--columns", type=_columns, default={}, metavar="COLUMN=NAME,…", help="names of the columns in the input")
     add("--numeric_features", type=_names, default=(), metavar="NAME,…", help="more numeric columns to learn from")
     add("--history", choices=HISTORY_CHOICES, default="all", help="whose earlier turns make the history")
-    add("--history_turns", type=_number(int, 1, 100), default=5, help="turns of history (default 5)")
+    add("--history_turns", type=_number(int, 0, 100), default=5, help="turns of history (default 5; 0: none)")
     add("--tokenizer", choices=TOKENIZER_NAMES, default="unicode")
     add("--max_tokens", type=_number(int, 1, 10_000), default=64, help="tokens of a turn that are kept (default 64)")
     add("--vocab_size", type=_number(int, 1, 10_000_000), default=20_000, help="most tokens known (default 20000)")

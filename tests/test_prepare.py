@@ -286,6 +286,12 @@ def test_a_completed_directory_is_only_replaced_when_told(tmp_path, log):
     assert main(["inspect", str(directory), "--verify"]) == DONE
 
 
+def test_windows_without_history(tmp_path, log):
+    directory = prepared(log, tmp_path / "d", *ALL_TRAIN, "--history_turns", "0")
+    assert read_manifest(directory).sizes.slots == 1
+    assert main(["inspect", str(directory), "--verify"]) == DONE
+
+
 def test_what_an_interrupted_job_left_is_replaced(tmp_path, log):
     directory = prepared(log, tmp_path / "d", *ALL_TRAIN)
     (directory / "COMPLETED").unlink()
