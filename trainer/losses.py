@@ -4,14 +4,13 @@ All take labels float32 [B, K] in {0, 1} and logits [B, K] (`SequenceCrossentrop
 give float32 [B]. Under several replicas, each takes the loss of its own windows and their mean is trained on.
 """
 
-import inspect
 from collections.abc import Sequence
 
 import keras
 from keras import ops
 
 from schemas.data_directory import LabelCounts
-from trainer.config import Config
+from trainer.config import Config, arguments_of
 
 PACKAGE = "turnwise"
 
@@ -206,11 +205,10 @@ def positive_weights(counts: LabelCounts, limit: float) -> list[float]:
 def make_loss(config: Config, label_counts: LabelCounts | None = None) -> keras.losses.Loss:
     """The loss that the configuration names; `label_counts` are those of the train split, for losses that weigh."""
     loss = LOSSES[config.loss]
-    wanted = inspect.signature(loss).parameters
-    known = {name: value for name, value in config.to_dict().items() if name in wanted}
-    if "positive_weights" in wanted:
-        known["positive_weights"] = positive_weights(label_counts, config.positive_weight_limit)
-    return loss(**known)
+    weights = {}
+    if issubclass(loss, WeightedBinaryCrossentropy):
+        weights["positive_weights"] = positive_weights(label_counts, config.positive_weight_limit)
+    return loss(**arguments_of(loss, config, **weights))
 
 
 LOSSES = {

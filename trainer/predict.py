@@ -9,6 +9,7 @@ from schemas.data_directory import Manifest
 from schemas.examples import FIRST_SPEAKER_ID, parsing_spec
 from schemas.exit_status import DataRefused, UsageError
 from schemas.visible_text import visible
+from trainer.flags import whole_number
 
 # Where a word was unknown when the data were prepared, one of these stands in the text: a token of its own to every
 # tokenizer, and unknown again.
@@ -52,8 +53,8 @@ class Answer:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of `trainer predict` beside `--model_dir` and `--data_dir`, which all commands share."""
     parser.add_argument("--split", choices=data_directory.SPLITS, default="test", help="default: %(default)s")
-    parser.add_argument("--windows", type=_positive, default=10, help="how many to show, taken from all over the split"
-                                                                      " (default: %(default)s)")
+    parser.add_argument("--windows", type=whole_number(1), default=10,
+                        help="how many to show, taken from all over the split (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -205,10 +206,3 @@ def _turn(window: Window, slot: int) -> str:
 def _scored(label: str, answer: Answer) -> str:
     """A label with its score."""
     return f"{visible(label)} {answer.scores[label]:.2f}"
-
-
-def _positive(text: str) -> int:
-    """A whole number of 1 or more."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed is a whole number of 1 or more")
-    return int(text)

@@ -2,12 +2,12 @@
 
 import argparse
 import pathlib
-from collections.abc import Callable
 
 from schemas import data_directory
 from schemas.exit_status import UsageError
 from schemas.visible_text import visible
 from trainer.config import PRESETS
+from trainer.flags import whole_number
 
 REPORT_SUFFIX = ".html"
 
@@ -17,14 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data_dir", required=True, help="a data directory that `pipeline prepare` wrote")
     parser.add_argument("--output", required=True, metavar="FILE", help="where the vectors go, as word2vec text; gzip "
                         "when it ends in .gz. The report goes beside it, under the same name with .html")
-    parser.add_argument("--dim", type=_whole(1), default=PRESETS["default"].embedding_dim,
+    parser.add_argument("--dim", type=whole_number(1), default=PRESETS["default"].embedding_dim,
                         help="numbers of a vector, the training's embedding_dim (default: %(default)s)")
-    parser.add_argument("--window", type=_whole(1), default=4, help="words on each side that a word tells, at most "
-                                                                    "(default: %(default)s)")
-    parser.add_argument("--negatives", type=_whole(1), default=5, help="weight of random words against a true "
-                                                                       "neighbour (default: %(default)s)")
-    parser.add_argument("--epochs", type=_whole(1), default=5, help="default: %(default)s")
-    parser.add_argument("--seed", type=_whole(0, 2**31 - 1), default=20200701, help="default: %(default)s")
+    parser.add_argument("--window", type=whole_number(1), default=4,
+                        help="words on each side that a word tells, at most (default: %(default)s)")
+    parser.add_argument("--negatives", type=whole_number(1), default=5,
+                        help="weight of random words against a true neighbour (default: %(default)s)")
+    parser.add_argument("--epochs", type=whole_number(1), default=5, help="default: %(default)s")
+    parser.add_argument("--seed", type=whole_number(0, 2**31 - 1), default=20200701, help="default: %(default)s")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if there is one")
     parser.add_argument("--verbose", action="store_true", help="show TensorFlow's messages, and tracebacks of errors")
 
@@ -45,11 +45,13 @@ def run(args: argparse.Namespace) -> None:
     manifest = data_directory.read_manifest(args.data_dir)
 
     # These import TensorFlow and matplotlib, which no wrong flag should have to wait for.
+    from trainer.input_pipeline import verify_shards
     from trainer.pretrain_report import neighbours_of_frequent_words, write_report
     from trainer.skip_gram import Settings, read_corpus, skip_gram
     from trainer.word_vectors import read_texts, write_vectors
 
     words = read_texts(args.data_dir, manifest.vocabulary_size)
+    verify_shards(args.data_dir, manifest)
     corpus = read_corpus(args.data_dir, manifest)
     print(f"{corpus.turns:,} turns, {len(corpus.token_ids):,} tokens, {len(corpus.known()):,} words", flush=True)
     settings = Settings(args.dim, args.window, args.negatives, args.epochs, args.seed)
@@ -84,15 +86,3 @@ def _check_output(output: pathlib.Path, overwrite: bool) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"can't make the directory of --output {output}: {error}") from error
-
-
-def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
-    """A flag's type: a whole number from `low` to `high` (None: no end)."""
-    allowed = f"from {low} to {high}" if high is not None else f"of {low} or more"
-
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < low or high is not None and int(text) > high:
-            raise argparse.ArgumentTypeError(f"{text!r}; allowed is a whole number {allowed}")
-        return int(text)
-
-    return parse

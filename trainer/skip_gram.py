@@ -22,7 +22,7 @@ from keras import ops
 from schemas.data_directory import Manifest
 from schemas.examples import PADDING_ID
 from schemas.exit_status import DataRefused
-from trainer.input_pipeline import evaluation_dataset, refusing_bad_shards, verify_shards, window_count
+from trainer.input_pipeline import evaluation_dataset, refusing_bad_shards, window_count
 
 # A word that makes up more than this share of the text is thinned out.
 SAMPLED_SHARE = 1e-3
@@ -90,9 +90,8 @@ def read_corpus(data_dir: str | pathlib.Path, manifest: Manifest, most_turns: in
         most_turns: read no more than this, give or take a batch; None for all.
 
     Raises:
-        DataRefused: when a shard is damaged.
+        DataRefused: when a shard can't be read.
     """
-    verify_shards(data_dir, manifest)
     turns, conversation, seen = [], None, set()
     if window_count(manifest, "train"):
         with refusing_bad_shards(data_dir):
