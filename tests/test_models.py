@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from schemas.exit_status import UsageError
 from tests.data_directories import small_data_directory
 from trainer.config import load_config
 from trainer.distinct_turns import distinct_turns, encode_by_length
@@ -194,6 +195,15 @@ def test_save_and_load(batch, tmp_path):
     loaded = load_model(tmp_path / "model.keras")
     for name, value in model(windows).items():
         np.testing.assert_allclose(loaded(windows)[name], value, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    (["attention_heads=4"], "attention_heads: 4 does not divide the size of a turn's vector, 5"),
+    (["encoder=transformer", "readout=mean", "encoder_heads=4"], "encoder_heads: 4 does not divide units, 5")])
+def test_sizes_that_do_not_go_together(batch, settings, message):
+    with pytest.raises(UsageError) as error:
+        make_model("masked_lstm", batch[0], *settings)
+    assert str(error.value) == message
 
 
 def test_windows_without_history_slots(batch, tmp_path):

@@ -57,6 +57,8 @@ def test_round_trip():
     ("monitor=loss", "monitor: 'loss' is unknown; allowed: val_loss, val_micro_f1"),
     ("preset=best", "preset: 'best' is unknown; allowed: weekly_report, masked_lstm, default"),
     ("units={", "--set units={: not valid YAML"),
+    ("units=2020-13-45", "--set units=2020-13-45: not valid YAML"),
+    ("preset=[1]", "preset: [1] is unknown; allowed: "),
 ])
 def test_what_is_refused(setting, message):
     with pytest.raises(UsageError) as error:

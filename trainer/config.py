@@ -5,7 +5,7 @@ import importlib
 import inspect
 import pathlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.exit_status import UsageError
 
@@ -170,7 +170,7 @@ def load_config(preset: str | None = None, file: str | None = None, settings: Se
             raise UsageError(f"--set {setting}: expected key=value")
         changes[key.strip()] = _parse_yaml(text, f"--set {setting}")
     name = preset if preset is not None else changes.get("preset", "default")
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"preset: {name!r} is unknown; allowed: {', '.join(PRESETS)}")
     checked = {key: _checked(key, value) for key, value in changes.items() if key != "preset"}
     config = dataclasses.replace(PRESETS[name], **checked)
@@ -188,6 +188,12 @@ def from_dict(values: dict) -> Config:
     if missing:
         raise UsageError(f"the model's configuration lacks {', '.join(missing)}")
     return Config(**{key: _checked(key, value) for key, value in values.items()})
+
+
+def arguments_of(part: Callable, config: Config, **given) -> dict:
+    """What `part` takes, by name, of what is given and of the settings; what is given goes first."""
+    wanted = inspect.signature(part).parameters
+    return {name: value for name, value in {**config.to_dict(), **given}.items() if name in wanted}
 
 
 def check_parts(config: Config) -> None:
@@ -265,7 +271,8 @@ def _parse_yaml(text: str, where: str):
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
+        # A ValueError: something like a date that is none.
         raise UsageError(f"{where}: not valid YAML: {error}") from error
 
 

@@ -114,6 +114,8 @@ class TransformerEncoder(Encoder):
                  seed: int = 0, **kwargs):
         """Makes `encoder_layers` blocks of `encoder_heads` heads; `units` must be a multiple of the heads."""
         super().__init__(units, **kwargs)
+        if units % encoder_heads:
+            raise ValueError(f"encoder_heads: {encoder_heads} does not divide units, {units}")
         self.encoder_layers, self.encoder_heads = encoder_layers, encoder_heads
         self.dropout_rate, self.seed = dropout, seed
         self.projection = keras.layers.Dense(units, name="projection")

@@ -1,7 +1,6 @@
 """Composes the network from its parts, and reads it back from a file."""
 
 import dataclasses
-import inspect
 import pathlib
 
 import keras
@@ -12,7 +11,7 @@ from schemas.data_directory import Manifest
 from schemas.examples import EMPTY_SPEAKER_ID, FIRST_SPEAKER_ID
 from schemas.exit_status import TurnwiseError, UsageError
 from trainer.attentions import ATTENTIONS
-from trainer.config import Config
+from trainer.config import Config, arguments_of
 from trainer.contexts import CONTEXTS
 from trainer.distinct_turns import distinct_turns, encode_by_length
 from trainer.embeddings import EMBEDDINGS
@@ -154,13 +153,9 @@ class IntentClassifier(keras.Model):
     def _features(self, gated, current, numeric, training):
         """What the head sees, [B, features], of gated memory and current turn [B, D] and scalars [B, F]."""
         numeric = ops.cast(numeric, current.dtype)
-        features = self.normalization(ops.concatenate([gated, current, numeric], axis=-1), **self._mode(training))
+        features = self.normalization(ops.concatenate([gated, current, numeric], axis=-1))
         features = self.dropout(features, training=training)
         return features if self.hidden is None else self.hidden_dropout(self.hidden(features), training=training)
-
-    def _mode(self, training) -> dict:
-        """The argument `training` for a normalization that knows it."""
-        return {"training": training} if isinstance(self.normalization, keras.layers.BatchNormalization) else {}
 
     def _token_logits(self, windows, outputs):
         """Logits told from the state at each token of the current turn, float32 [B, L, K]; the memory is the turn's."""
@@ -232,6 +227,14 @@ def build_model(config: Config, sizes: Sizes) -> IntentClassifier:
     Raises:
         UsageError: when sizes do not go together.
     """
+    try:
+        return _composed(config, sizes)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _composed(config: Config, sizes: Sizes) -> IntentClassifier:
+    """The network; a ValueError says which sizes do not go together."""
     embedding = _part(EMBEDDINGS[config.embedding], config, sizes, name="embedding")
     reader = _part(ENCODERS[config.encoder], config, sizes, name="reader")
     readout = _part(READOUTS[config.readout], config, sizes, backward_dim=reader.backward_dim, name="readout")
@@ -243,18 +246,13 @@ def build_model(config: Config, sizes: Sizes) -> IntentClassifier:
     context, gate = CONTEXTS[config.context](name="context"), GATES[config.gate](name="gate")
     normalization = NORMALIZATIONS[config.normalization](name="normalization")
     head = _part(HEADS[config.head], config, sizes, name="head")
-    try:
-        return _part(IntentClassifier, config, sizes, encoder=encoder, context=context, memory=memory, gate=gate,
-                     normalization=normalization, head=head, seed=config.seed + 100)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    return _part(IntentClassifier, config, sizes, encoder=encoder, context=context, memory=memory, gate=gate,
+                 normalization=normalization, head=head, seed=config.seed + 100)
 
 
-def _part(part, config: Config, sizes: Sizes, **given):
+def _part(part, config: Config, sizes: Sizes, name: str | None = None, **given):
     """Makes a part: an argument of its constructor is what is given, or a size or setting of that name."""
-    wanted = inspect.signature(part).parameters
-    known = {**config.to_dict(), **dataclasses.asdict(sizes), **given}
-    return part(**{name: value for name, value in known.items() if name in wanted or name == "name"})
+    return part(name=name, **arguments_of(part, config, **{**dataclasses.asdict(sizes), **given}))
 
 
 def load_model(path: str | pathlib.Path) -> IntentClassifier:
