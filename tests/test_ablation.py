@@ -15,7 +15,7 @@ from schemas import model_directory
 from schemas.exit_status import DATA_REFUSED, DONE, FAILED, LOCKED, USAGE, UsageError
 from tests.data_directories import make_windows, small_data_directory, write_data_directory
 from tests.test_report import Page
-from trainer import ablation, plots, report
+from trainer import ablation, drawing, plots
 from trainer.__main__ import main
 from trainer.ablation_grid import MAX_DIRECTORY_NAME, directory_name, read_grid
 from trainer.ablation_report import RunResult, make_table, runs_csv, write_results
@@ -266,7 +266,7 @@ def test_pages_show_names_as_text(compared, tmp_path):
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     colours = {colour for style in page.values("style") for colour in style.replace(";", "").split() if "#" in colour}
-    assert colours <= set(report.DARK_COLORS) | {"#"}
+    assert colours <= set(drawing.DARK_COLORS) | {"#"}
     markdown = (tmp_path / "ablation.md").read_text("utf-8")
     assert "<b>" not in markdown
     assert "| =&lt;b&gt;../x\\|&amp;\\\\u000a | 2 | 0.7000 ± 0.1414 | +0.1500 | 0.3500 ± 0.0707 | 15 ± 7 |" in markdown

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from schemas.visible_text import visible
-from trainer import plots, report
+from trainer import drawing, evaluation_plots, plots, report
 from trainer.display import csv_cell, display_width, markdown_cell, shortened
 from trainer.evaluation import evaluate_predictions
 from trainer.predictions import Predictions
@@ -82,7 +82,7 @@ def test_page_runs_and_loads_nothing(hostile_page):
     assert not {"script", "iframe", "object", "img", "link", "base", "foreignobject"} & set(page.tags)
     assert "<script" not in text.lower()
     assert not [name for name, _ in page.attributes if name.startswith("on")]
-    assert set(re.findall(r"https?://[^\"'<\s]+", text)) == {plots._SVG}
+    assert set(re.findall(r"https?://[^\"'<\s]+", text)) == {drawing._SVG}
     assert "url(" not in re.sub(r"url\(#[-\w]+\)", "", text)
 
 
@@ -112,7 +112,7 @@ def test_ids_are_unique_and_references_resolve(hostile_page):
 def test_dark_page_recolours_every_colour_of_the_plots(hostile_page):
     _, page = hostile_page
     colours = set(re.findall(r"(?:fill|stroke): (#\w+)", " ".join(page.values("style"))))
-    assert colours == set(report.DARK_COLORS)
+    assert colours == set(drawing.DARK_COLORS)
 
 
 def test_markdown_tables_are_intact():
@@ -174,11 +174,11 @@ def test_a_second_report_replaces_the_first(tmp_path):
 
 
 def test_many_labels_are_cut_in_plots_and_whole_in_tables():
-    names = [f"label_{n}" for n in range(plots.MAX_BARS + 5)]
+    names = [f"label_{n}" for n in range(drawing.MAX_BARS + 5)]
     text = report.render_html(evaluation_of(names), SUBJECT, {})
     shown = [sum(f">{name}</text>" in text for name in names), sum(f">{name}</bdi>" in text for name in names)]
-    assert shown == [plots.MAX_BARS, len(names)]
-    assert f"show the {plots.MAX_BARS} with the most windows" in text
+    assert shown == [drawing.MAX_BARS, len(names)]
+    assert f"show the {drawing.MAX_BARS} with the most windows" in text
 
 
 def test_one_label_and_no_history_slots():
@@ -200,9 +200,9 @@ def test_plots_do_not_depend_on_the_users_matplotlib_settings():
     import matplotlib
 
     evaluation = evaluation_of(["a", "b"])
-    expected = plots.gate_histogram(evaluation.gate)
+    expected = evaluation_plots.gate_histogram(evaluation.gate)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
-        assert plots.gate_histogram(evaluation.gate) == expected
+        assert evaluation_plots.gate_histogram(evaluation.gate) == expected
         assert matplotlib.rcParams["font.size"] == 30
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from trainer import plots
 from trainer.ablation_grid import Grid
 from trainer.display import csv_cell
-from trainer.report import DARK_COLORS, environment, json_text, write_files
+from trainer.pages import environment, json_text, write_files
 
 SCHEMA_VERSION = 1
 HTML = "ablation.html"
@@ -146,7 +146,7 @@ def render_html(results: Sequence[RunResult], grid: Grid, table: Table) -> str:
     figures = [(_plot(f"scores{number}", data, rows, results, grid.base), data)
                for number, (data, rows) in enumerate(table.by_data.items())]
     return _templates().get_template("ablation.html.j2").render(
-        _context(results, grid, table), figures=figures, dark_colors=DARK_COLORS, max_bars=plots.MAX_BARS)
+        _context(results, grid, table), figures=figures, max_bars=plots.MAX_BARS)
 
 
 def _row(name: str, mine: Mapping[int, RunResult], base: Mapping[int, RunResult]) -> Row:

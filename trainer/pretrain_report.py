@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from trainer import plots
-from trainer.report import DARK_COLORS, environment, write_files
+from trainer.pages import environment, write_files
 from trainer.skip_gram import Corpus, Settings
 
 SHOWN_WORDS, SHOWN_AMONG, NEIGHBOURS = 16, 96, 8
@@ -52,6 +52,5 @@ def write_report(path: pathlib.Path, corpus: Corpus, settings: Settings, losses:
     # The SVG is made by an XML serialiser, which has escaped what is in it.
     curve = Markup(plots.learning_curves({"loss": losses}))
     text = environment().get_template("pretrain.html.j2").render(
-        corpus=corpus, settings=settings, losses=losses, neighbours=neighbours, data=data, output=output, curve=curve,
-        dark_colors=DARK_COLORS)
+        corpus=corpus, settings=settings, losses=losses, neighbours=neighbours, data=data, output=output, curve=curve)
     write_files(path.parent, {path.name: text})

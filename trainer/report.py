@@ -3,26 +3,22 @@
 import csv
 import dataclasses
 import io
-import json
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from schemas.visible_text import visible
+from trainer import evaluation_plots as draw
 from trainer import plots
-from trainer.display import csv_cell, markdown_cell
+from trainer.display import csv_cell
+from trainer.drawing import MAX_BARS
 from trainer.evaluation import SMOOTHING, Evaluation
 from trainer.memory import WIDE_OPEN_GATE
+from trainer.pages import environment, json_text, write_files
 from trainer.related_history import ELLIPTICAL_TOKENS
 
 SCHEMA_VERSION = 1
-_TEMPLATES = pathlib.Path(__file__).parent / "templates"
-# How the page recolours the plots when the reader's system is dark.
-DARK_COLORS = {plots.INK: "#dcdcdc", plots.RULE: "#4a4f55", plots.TRUE: "#6aa9e9", plots.PREDICTED: "#f0ab5b"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,18 +80,18 @@ def render_markdown(evaluation: Evaluation, subject: Subject) -> str:
 def render_html(evaluation: Evaluation, subject: Subject, history: Mapping[str, Sequence[float]]) -> str:
     """The text of report.html: plots and tables on one page that needs nothing else, neither network nor script."""
     images = [
-        (plots.label_distribution(evaluation.per_label), "Windows that bear each label, and that are predicted to."),
-        (plots.label_f1(evaluation.per_label), "F1 of each label, with the number of windows that bear it."),
+        (draw.label_distribution(evaluation.per_label), "Windows that bear each label, and that are predicted to."),
+        (draw.label_f1(evaluation.per_label), "F1 of each label, with the number of windows that bear it."),
     ]
     if evaluation.attention.mean:
-        images.append((plots.attention_by_slot(evaluation.attention), "How much the memory looks at each turn."))
-    images.append((plots.gate_histogram(evaluation.gate), "How far the gate lets the memory through."))
+        images.append((draw.attention_by_slot(evaluation.attention), "How much the memory looks at each turn."))
+    images.append((draw.gate_histogram(evaluation.gate), "How far the gate lets the memory through."))
     if history:
         images.append((plots.learning_curves(history), "The course of training."))
     # The SVGs are made by an XML serialiser, which has escaped the names in them.
     figures = [(Markup(svg), caption) for svg, caption in images]
     context = _context(evaluation, subject)
-    return environment().get_template("report.html.j2").render(context, figures=figures, dark_colors=DARK_COLORS)
+    return environment().get_template("report.html.j2").render(context, figures=figures)
 
 
 def _context(evaluation: Evaluation, subject: Subject) -> dict[str, Any]:
@@ -107,38 +103,5 @@ def _context(evaluation: Evaluation, subject: Subject) -> dict[str, Any]:
         "smoothing": SMOOTHING,
         "wide_open": WIDE_OPEN_GATE,
         "elliptical_tokens": ELLIPTICAL_TOKENS,
-        "max_bars": plots.MAX_BARS,
+        "max_bars": MAX_BARS,
     }
-
-
-def environment() -> jinja2.Environment:
-    """The templates of all pages; those of HTML escape what is put into them."""
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.filters.update(figure=_figure, visible=visible, cell=markdown_cell)
-    return templates
-
-
-def _figure(value: float | None) -> str:
-    """A measure for reading: three decimals, a dash where it is not defined."""
-    return "–" if value is None else f"{value:.3f}"
-
-
-def json_text(values: Any) -> str:
-    """The text of a JSON file."""
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def write_files(directory: pathlib.Path, texts: Mapping[str, str]) -> None:
-    """Writes files that appear under their names only when whole."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        temporary = directory / f".{name}.{os.getpid()}.tmp"
-        temporary.write_text(text, "utf-8", newline="")
-        os.replace(temporary, directory / name)

@@ -1,0 +1,49 @@
+"""What the pages of all reports are made with: templates that escape what comes from logs, and whole files."""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+
+from schemas.visible_text import visible
+from trainer.display import markdown_cell
+from trainer.drawing import DARK_COLORS
+
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+def environment() -> jinja2.Environment:
+    """The templates of all pages; those of HTML escape what is put into them."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.globals["dark_colors"] = DARK_COLORS  # style.html.j2 wants them
+    templates.filters.update(figure=_figure, visible=visible, cell=markdown_cell)
+    return templates
+
+
+def _figure(value: float | None) -> str:
+    """A measure for reading: three decimals, a dash where it is not defined."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def json_text(values: Any) -> str:
+    """The text of a JSON file."""
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_files(directory: pathlib.Path, texts: Mapping[str, str]) -> None:
+    """Writes files that appear under their names only when whole."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        temporary = directory / f".{name}.{os.getpid()}.tmp"
+        temporary.write_text(text, "utf-8", newline="")
+        os.replace(temporary, directory / name)
