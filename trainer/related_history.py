@@ -8,39 +8,63 @@ from trainer.predictions import Predictions
 ELLIPTICAL_TOKENS = 4
 
 
-def related_to_history(predictions: Predictions) -> np.ndarray:
+def related_to_history(predictions: Predictions, history: np.ndarray) -> np.ndarray:
     """Windows with history whose current turn shares a label with a turn of it, or is elliptical, bool [N].
 
     The labels of a history turn are those of the window in which it is the current turn; a turn that was no target has
     none to share.
+
+    Args:
+        predictions: of N windows.
+        history: from `history_windows`.
     """
     lengths = predictions.turn_lengths
     has_history = (lengths[:, 1:] > 0).any(axis=1)
     elliptical = lengths[:, 0] <= ELLIPTICAL_TOKENS
-    return has_history & (elliptical | _shares_labels(predictions))
+    return has_history & (elliptical | shares_label(predictions, history).any(axis=1))
 
 
-def _shares_labels(predictions: Predictions) -> np.ndarray:
-    """Windows of which a history turn bears one of their labels, bool [N]."""
-    keys, labels = predictions.turn_keys, predictions.labels
+def history_windows(predictions: Predictions) -> np.ndarray:
+    """The window in which each turn of a window's history is the current one, int64 [N, H], newest first.
+
+    It is -1 for an empty slot and for a turn that is the current one of no window here, as it was no target. Turns are
+    recognised by their keys: the history of a later window is that of an earlier one, moved on.
+    """
     order = np.lexsort((predictions.turn_indices, predictions.conversation_ids))
-    ids = predictions.conversation_ids[order]
-    shares = np.zeros(len(labels), bool)
-    for place, window in enumerate(order):
-        age = 0
-        for earlier in range(place - 1, -1, -1):
-            if ids[earlier] != ids[place]:
-                break
-            age += _turns_between(keys[order[earlier]], keys[order[earlier + 1]])
-            if age >= keys.shape[1]:
-                break
-            if (labels[window] & labels[order[earlier]]).any():
-                shares[window] = True
-                break
-    return shares
+    same = predictions.conversation_ids[order][1:] == predictions.conversation_ids[order][:-1]
+    keys = predictions.turn_keys[order]
+    windows, slots = keys.shape
+    steps = np.full(windows, slots)
+    steps[1:][same] = _turns_between(keys[:-1][same], keys[1:][same])
+    found = np.full((windows, slots), -1)
+    place, age = np.arange(windows), np.zeros(windows, np.int64)
+    for _ in range(1, slots):
+        # One window further back, where the conversation has one and it is still in sight.
+        age = np.minimum(age + steps[place], slots)
+        place = np.maximum(place - 1, 0)
+        seen = np.flatnonzero(age < slots)
+        found[seen, age[seen]] = order[place[seen]]
+    rows = np.empty_like(found)
+    rows[order] = found
+    return rows[:, 1:]
 
 
-def _turns_between(earlier: np.ndarray, later: np.ndarray) -> int:
-    """How many turns after the window with keys `earlier` [S] that with keys `later` [S] is; S when out of sight."""
-    slots = len(later)
-    return next((age for age in range(1, slots) if np.array_equal(later[age:], earlier[:slots - age])), slots)
+def shares_label(predictions: Predictions, history: np.ndarray) -> np.ndarray:
+    """The history slots whose turn bears a label of the current turn, bool [N, H].
+
+    Args:
+        predictions: of N windows.
+        history: from `history_windows`.
+    """
+    labels = predictions.labels
+    shares = [(labels & labels[column]).any(axis=1) & (column >= 0) for column in history.T]
+    return np.stack(shares, axis=1) if shares else np.zeros(history.shape, bool)
+
+
+def _turns_between(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """How many turns windows with keys `later` [n, S] come after those with `earlier`, int [n]; S when out of sight."""
+    slots = later.shape[1]
+    steps = np.full(len(later), slots)
+    for age in range(slots - 1, 0, -1):
+        steps[(later[:, age:] == earlier[:, :slots - age]).all(axis=1)] = age
+    return steps
