@@ -56,7 +56,7 @@ def bucket_columns(conversations: Conversations, space: Callable, learning: Lear
 
     Returns:
         Columns `conversation`, `conversation_id`, `turn_index`, `speaker`, `labels`, `target` (bool), `split` (index
-        into `SPLITS`), `tokens`, and one for each scalar (`numeric.<name>`); and the facts, of JSON types: `books`,
+        into `SPLITS`), `text`, `tokens`, and one for each scalar (`numeric.<name>`); and the facts, of JSON types: `books`,
         `dropped` and `splits` are counts for `add_counts`, `moments` is for `merge_moments`.
     """
     turns = conversations.turns.combine_chunks()
@@ -65,7 +65,8 @@ def bucket_columns(conversations: Conversations, space: Callable, learning: Lear
     labels = turns["labels"].combine_chunks()
     labelled = labels.is_valid().to_numpy(zero_copy_only=False)
     labels, emptied = apply_label_map(labels, learning.label_map)
-    tokens, lengths = tokenize_column(turns["text"].combine_chunks(), space, learning.max_tokens)
+    text = turns["text"].combine_chunks().dictionary_encode()
+    tokens, lengths = tokenize_column(text, space, learning.max_tokens)
     columns = {
         CONVERSATION: turns[CONVERSATION],
         "conversation_id": pa.DictionaryArray.from_arrays(pa.array(conversation), conversations.ids),
@@ -74,6 +75,7 @@ def bucket_columns(conversations: Conversations, space: Callable, learning: Lear
         "labels": labels,
         TARGET: labelled & ~emptied,
         SPLIT: split,
+        "text": text,
         TOKENS: tokens,
         NUMERIC_PREFIX + "turn_index": turns["turn_index"].cast(pa.float64(), safe=False),
         NUMERIC_PREFIX + SECONDS_SINCE_PREVIOUS_TURN: turns[SECONDS_SINCE_PREVIOUS_TURN],

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from pipeline.analyse import SPLIT, TARGET, scalar_values
 from pipeline.conversations import CONVERSATION
-from pipeline.example_bytes import examples, fixed_bytes, take_and_join, take_runs, varints
+from pipeline.example_bytes import examples, fixed_bytes, list_items, take_and_join, take_runs, varints
 from pipeline.tokens import TOKENS, look_up, sequence_keys
 from pipeline.transform import z_score
 from pipeline.windows import previous_turns, window_slots
@@ -73,6 +73,10 @@ class BucketWindows:
         self._length_bytes = varints(np.diff(offsets))
         self._keys = sequence_keys(self._ids, offsets)
         self._key_bytes = varints(self._keys)
+        text = columns["text"].combine_chunks()
+        texts = pa.concat_arrays([text.dictionary.cast(pa.large_binary()), pa.array([b""], pa.large_binary())])
+        self._text_items = list_items(texts)
+        self._text_codes = np.append(text.indices.to_numpy(), len(texts) - 1)
         speaker = columns["speaker"].combine_chunks()
         known = pc.index_in(speaker.dictionary, pa.array(learnt.speakers, pa.string()))
         speaker_ids = pc.add(known, FIRST_SPEAKER_ID).fill_null(UNKNOWN_SPEAKER_ID).to_numpy().astype(np.int64)
@@ -129,18 +133,18 @@ class BucketWindows:
 
     def _encode(self, targets: np.ndarray) -> pa.LargeBinaryArray:
         slots = window_slots(targets, self._previous, self._windowing.history_turns)
-        numeric = z_score(
-            scalar_values(self._columns, self._windowing.scalars, targets), self._learnt.mean, self._learnt.scale
-        )
+        raw = scalar_values(self._columns, self._windowing.scalars, targets).astype(np.float32)
         ids = self._columns["conversation_id"].take(pa.array(targets)).cast(pa.large_string()).combine_chunks()
         values = {
             "token_ids": take_and_join(self._token_bytes, slots),
             "turn_lengths": take_and_join(self._length_bytes, slots),
             "turn_keys": take_and_join(self._key_bytes, slots),
             "speakers": take_and_join(self._speaker_bytes, slots),
-            "numeric": fixed_bytes(numeric),
+            "numeric": fixed_bytes(z_score(raw, self._learnt.mean, self._learnt.scale)),
+            "raw_numeric": fixed_bytes(raw),
             "labels": fixed_bytes(self._multi_hot(targets)),
-            "conversation_id": ids.cast(pa.large_binary()),
+            "texts": take_and_join(self._text_items, self._text_codes[slots]),
+            "conversation_id": list_items(ids.cast(pa.large_binary())),
             "turn_index": varints(self._columns["turn_index"].to_numpy()[targets]),
         }
         return examples([(feature.name, feature.dtype, values[feature.name]) for feature in EXAMPLE_FEATURES])

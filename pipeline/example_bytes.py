@@ -76,12 +76,17 @@ def join(*pieces: pa.LargeBinaryArray | bytes) -> pa.LargeBinaryArray:
     return pc.binary_join_element_wise(*scalars, pa.scalar(b"", pa.large_binary()))
 
 
+def list_items(values: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
+    """Each value as an item of a list: field 1 with its size."""
+    return join(LIST_VALUES, _size(values), values)
+
+
 def examples(features: list[tuple[str, str, pa.LargeBinaryArray]]) -> pa.LargeBinaryArray:
     """Serialised Examples.
 
     Args:
         features: (name, dtype as in `schemas.examples.Feature`, values) in order. Values are binary [N]: of `int64` the
-            joined varints, of `float32` the joined floats, of `bytes` the one value.
+            joined varints, of `float32` the joined floats, of `bytes` the joined `list_items`.
 
     Returns:
         Binary [N].
@@ -92,8 +97,8 @@ def examples(features: list[tuple[str, str, pa.LargeBinaryArray]]) -> pa.LargeBi
 
 def _entry(name: bytes, dtype: str, values: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
     """One entry of the map from name to Feature."""
-    # Of int64 and float32, field 1 of the list holds all values packed; of bytes, one value: the same bytes.
-    contents = join(LIST_VALUES, _size(values), values)
+    # Of int64 and float32, field 1 of the list holds all values packed; of bytes, it is there once for each value.
+    contents = values if dtype == "bytes" else list_items(values)
     feature = join(LIST_FIELDS[dtype], _size(contents), contents)
     key = join(ENTRY_KEY + _length(name) + name + ENTRY_VALUE, _size(feature))
     entry = join(key, feature)

@@ -14,24 +14,23 @@ SEPARATOR = "\ue000"
 JOINED_TEXTS = 8000
 
 
-def tokenize_column(texts: pa.Array, space: Callable, max_tokens: int) -> tuple[pa.ListArray, np.ndarray]:
+def tokenize_column(texts: pa.DictionaryArray, space: Callable, max_tokens: int) -> tuple[pa.ListArray, np.ndarray]:
     """The tokens of each text; equal texts are taken apart once.
 
     Args:
-        texts: strings [T].
+        texts: dictionary-encoded strings [T].
         space: from `text.compile_spacer`.
         max_tokens: the most tokens of a text.
 
     Returns:
         List of dictionary-encoded tokens [T], and how many each text has before it is cut, int64 [T].
     """
-    encoded = texts.dictionary_encode()
-    spaced = space_column(encoded.dictionary, space)
+    spaced = space_column(texts.dictionary, space)
     lists = pc.split_pattern(spaced, " ")
     # Splitting nothing gives one empty token.
     lengths = np.where(pc.equal(spaced, "").to_numpy(zero_copy_only=False), 0, lists.value_lengths().to_numpy())
     values = lists.values.dictionary_encode()
-    indices = encoded.indices.to_numpy()
+    indices = texts.indices.to_numpy()
     starts, kept = lists.offsets.to_numpy()[:-1][indices], np.minimum(lengths, max_tokens)[indices]
     ends = np.cumsum(kept)
     positions = np.repeat(starts - (ends - kept), kept) + np.arange(ends[-1] if len(ends) else 0)

@@ -8,7 +8,7 @@ import pathlib
 from schemas.examples import WindowSizes
 from schemas.exit_status import UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SPLITS = ("train", "validation", "test")
 
 CONFIG = "config.json"

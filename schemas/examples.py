@@ -42,7 +42,9 @@ EXAMPLE_FEATURES = (
         "speakers", "int64", ("slots",), "0 is an empty slot, 1 a speaker unseen in training, 2 and up the manifest's"
     ),
     Feature("numeric", "float32", ("numeric",), "z-scored scalars of the current turn; a missing value is 0"),
+    Feature("raw_numeric", "float32", ("numeric",), "the same scalars as the log has them; NaN is missing"),
     Feature("labels", "int64", ("labels",), "multi-hot labels of the current turn, in the order of labels.json"),
+    Feature("texts", "bytes", ("slots",), 'the words of each slot as the log has them, UTF-8; "" is an empty slot'),
     Feature("conversation_id", "bytes", (), "the conversation, UTF-8"),
     Feature("turn_index", "int64", (), "the current turn's place in its conversation"),
 )

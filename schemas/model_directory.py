@@ -12,6 +12,8 @@ BACKUP = "backup"
 BEST_MODEL = "best.keras"
 SAVED_MODEL = "saved_model"
 EVALUATION = "evaluation"
+# Calibration and thresholds; written by `train`, inside the SavedModel too.
+THRESHOLDS = f"{EVALUATION}/thresholds.json"
 COMPLETED = "COMPLETED"
 # COMPLETED first: what is left of a removal that was cut short must not pass for a model.
 NAMES = (COMPLETED, CONFIG, HISTORY, METRICS, BACKUP, BEST_MODEL, SAVED_MODEL, EVALUATION)

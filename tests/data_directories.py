@@ -72,7 +72,9 @@ def features_of(window: Window) -> dict:
         "turn_keys": [hash(tuple(turn)) if turn else 0 for turn in ids],
         "speakers": [2 + slot % 2 if turn else 0 for slot, turn in enumerate(ids)],
         "numeric": np.nan_to_num(scaled).tolist(),
+        "raw_numeric": list(window.turns[0].numeric),
         "labels": list(window.labels),
+        "texts": [turn.text.encode() for turn in window.turns] + [b""] * (SLOTS - len(window.turns)),
         "conversation_id": [window.conversation_id.encode()],
         "turn_index": [window.turn_index],
     }

@@ -6,7 +6,7 @@ import pyarrow as pa
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from pipeline.example_bytes import examples, fixed_bytes, take_and_join, take_runs, varints
+from pipeline.example_bytes import examples, fixed_bytes, join, list_items, take_and_join, take_runs, varints
 
 
 def runs(values, offsets):
@@ -29,13 +29,15 @@ def test_examples_parse_as_what_went_in(rows):
         [
             ("numbers", "int64", runs(sum(lists, []), offsets)),
             ("a" * 130, "float32", fixed_bytes(floats)),
-            ("text", "bytes", pa.array(texts, pa.large_binary())),
+            ("text", "bytes", list_items(pa.array(texts, pa.large_binary()))),
+            ("twice", "bytes", join(*[list_items(pa.array(texts, pa.large_binary()))] * 2)),
         ]
     )
     for data, numbers, text, pair in zip(serialised.to_pylist(), lists, texts, floats, strict=True):
         features = tf.train.Example.FromString(data).features.feature
         assert list(features["numbers"].int64_list.value) == numbers
         assert list(features["text"].bytes_list.value) == [text]
+        assert list(features["twice"].bytes_list.value) == [text, text]
         assert list(features["a" * 130].float_list.value) == pair.tolist()
 
 

@@ -1,5 +1,6 @@
 """The SavedModel: the scores of best.keras from raw texts, in processes that know nothing of this project."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,10 +10,13 @@ import pytest
 import tensorflow as tf
 
 from schemas import model_directory
+from schemas.exit_status import DataRefused
 from tests.data_directories import LABELS, SLOTS, make_windows, small_data_directory, write_data_directory
 from trainer.config import load_config
+from trainer.decisions import read_decision, write_decision
 from trainer.export import export
 from trainer.predictions import predict
+from trainer.saved_models import load_saved_model
 from trainer.training import train
 
 SMALL = ["embedding_dim=6", "units=4", "epochs=1", "global_batch_size=16"]
@@ -79,7 +83,7 @@ def test_raw_text_gives_the_scores_of_the_keras_model(trained):
     assert outputs["scores"].shape == (len(windows), len(LABELS))
     for name in ("scores", "attention", "gate"):
         np.testing.assert_allclose(outputs[name], getattr(expected, name), atol=1e-6, err_msg=name)
-    np.testing.assert_array_equal(outputs["predicted"], outputs["scores"] >= 0.5)
+    np.testing.assert_array_equal(outputs["predicted"], expected.predicted)
 
 
 @pytest.mark.parametrize("loader", ["v1", "v2"])
@@ -106,25 +110,31 @@ def test_missing_values_and_empty_slots(trained):
     assert serve(model, {name: value[:0] for name, value in inputs.items()})["scores"].shape == (0, len(LABELS))
 
 
-def test_thresholds_are_inside_and_labels_an_asset(trained, tmp_path):
+def test_calibration_and_thresholds_are_inside_and_labels_an_asset(trained):
     model, data = trained
-    thresholds = [0.0, 1.1, 0.0, 1.1]
-    export(model, data, thresholds)
+    kept = read_decision(model)
+    raw = predict(model, data, "test").raw_scores
+    thresholds = np.array([0.0, 1.1, 0.0, 1.1], np.float32)
+    scale, shift = np.array([1, 2, 0.5, 1], np.float32), np.array([0, 0, 1, -1], np.float32)
+    changed = dataclasses.replace(kept, calibration="platt", thresholds=thresholds, scale=scale, shift=shift)
+    write_decision(model, changed)
+    export(model, data)
     outputs = serve(model, raw_inputs(ordered_windows(data)))
     np.testing.assert_array_equal(outputs["predicted"], [[True, False, True, False]] * len(outputs["scores"]))
+    logits = np.log(raw / (1 - raw))
+    np.testing.assert_allclose(outputs["scores"], 1 / (1 + np.exp(-(scale * logits + shift))), atol=1e-6)
+    loaded = load_saved_model(model)
+    assert loaded.labels == list(LABELS)
+    np.testing.assert_array_equal(loaded.thresholds, thresholds)
     asset = model / model_directory.SAVED_MODEL / "assets" / model_directory.LABELS_ASSET
     assert json.loads(asset.read_text("utf-8")) == list(LABELS)
     assert not list(model.glob("tmp-*"))
+    write_decision(model, kept)
     export(model, data)
 
 
 def test_a_data_directory_without_windows_in_the_split(trained, tmp_path):
-    from schemas.exit_status import DataRefused, UsageError
-
     model, _ = trained
     write_data_directory(tmp_path / "empty", {"train": make_windows(3, 5), "test": []})
-    with pytest.raises(DataRefused, match="no windows in its split test"):
+    with pytest.raises(DataRefused, match="no windows in its test split"):
         predict(model, tmp_path / "empty", "test")
-    (tmp_path / "empty" / "labels.json").write_text('{"labels": ["a", "b", "c", "d"]}')
-    with pytest.raises(UsageError, match="prepared with other labels"):
-        predict(model, tmp_path / "empty", "train")

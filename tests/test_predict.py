@@ -1,37 +1,31 @@
 """Predictions of the exported SavedModel: which windows, which words, and how they are shown."""
 
 import dataclasses
-import math
 import shutil
 
 import numpy as np
 import pytest
 
-from schemas import data_directory, model_directory
+from schemas import model_directory
 from schemas.data_directory import read_manifest
 from schemas.exit_status import DataRefused, UsageError
 from tests.data_directories import LABELS, SLOTS, make_windows, write_data_directory
 from trainer.__main__ import parse_args
 from trainer.config import load_config
-from trainer.predict import UNKNOWN_MARKS, Answer, Window, ask, describe, read_windows, read_words, run, spread
+from trainer.predict import Answer, ask, describe, run
 from trainer.predictions import predict
 from trainer.training import train
+from trainer.windows import Window, read_windows, spread
 
 SETTINGS = ["embedding_dim=6", "units=5", "epochs=1", "global_batch_size=16"]
 
 
-def without_scalars(window):
-    """The window with its scalars missing, as `predict` sends it."""
-    missing = (math.nan, math.nan)
-    return dataclasses.replace(window, turns=tuple(dataclasses.replace(turn, numeric=missing) for turn in window.turns))
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A model directory and its data directory, whose windows have no scalars."""
+    """A model directory and its data directory."""
     path = tmp_path_factory.mktemp("predict")
     splits = {"train": make_windows(12, 1, "train-"), "test": make_windows(6, 2, "test-"), "validation": []}
-    write_data_directory(path / "data", {split: list(map(without_scalars, splits[split])) for split in splits})
+    write_data_directory(path / "data", splits)
     train(str(path / "data"), str(path / "model"), load_config("masked_lstm", None, SETTINGS))
     return path / "model", path / "data"
 
@@ -43,54 +37,52 @@ def data(trained, tmp_path):
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize(("records", "count", "places"), [
-    ([4, 0, 4], 2, [(0, 2), (2, 2)]),
-    ([4, 0, 4], 4, [(0, 1), (0, 3), (2, 1), (2, 3)]),
-    ([1, 1], 5, [(0, 0), (1, 0)]),
-    ([10], 1, [(0, 5)]),
-    ([0, 0], 3, []),
-    ([], 3, []),
+@pytest.mark.parametrize(("total", "count", "rows"), [
+    (8, 2, [2, 6]), (8, 4, [1, 3, 5, 7]), (2, 5, [0, 1]), (10, 1, [5]), (0, 3, []),
 ])
-def test_windows_come_from_all_over_the_shards(records, count, places):
-    assert spread(records, count) == places
+def test_windows_come_from_all_over_the_split(total, count, rows):
+    assert spread(total, count) == rows
 
 
-def test_ids_become_words_again(trained):
+def test_windows_are_as_their_log_has_them(trained):
     _, data = trained
     windows = {(window.conversation_id, window.turn_index): window for window in make_windows(6, 2, "test-")}
-    read = read_windows(data, read_manifest(data), "test", 1000)
+    read = read_windows(data, read_manifest(data), "test", range(len(windows)))
     assert len(read) == len(windows)
     for window in read:
         expected = windows[window.conversation_id, window.turn_index]
-        words = [" ".join(turn.words[:7]) for turn in expected.turns]
-        assert window.texts == (*words, *[""] * (SLOTS - len(words)))
+        assert window.texts == (*(turn.text for turn in expected.turns), *[""] * (SLOTS - len(expected.turns)))
         assert window.labels == tuple(label for label, there in zip(LABELS, expected.labels, strict=True) if there)
+        np.testing.assert_array_equal(window.numeric, expected.turns[0].numeric)
         spoken = ["agent" if slot % 2 == 0 else "user" for slot in range(SLOTS)]
-        assert window.speakers == tuple(who if text else "" for who, text in zip(spoken, window.texts, strict=True))
+        there = [bool(turn.ids) for turn in expected.turns] + [False] * (SLOTS - len(expected.turns))
+        assert window.speakers == tuple(who if said else "" for who, said in zip(spoken, there, strict=True))
 
 
-def test_unknown_words_stay_unknown(data):
-    vocabulary = data / data_directory.VOCABULARY_ASSET
-    vocabulary.write_text(f"hello\n{UNKNOWN_MARKS[0]}\n", "utf-8")
-    assert read_words(data) == ["", "hello", UNKNOWN_MARKS[0], UNKNOWN_MARKS[1]]
+def test_windows_come_in_the_order_asked_for(trained):
+    _, data = trained
+    manifest = read_manifest(data)
+    every = read_windows(data, manifest, "test", range(10))
+    found = read_windows(data, manifest, "test", [7, 2, 7])
+    assert [window.turn_index for window in found] == [every[row].turn_index for row in (7, 2, 7)]
 
 
 def test_the_answers_are_the_keras_models(trained):
     model, data = trained
     manifest = read_manifest(data)
-    windows = read_windows(data, manifest, "test", 1000)
     expected = predict(model, data, "test")
+    windows = read_windows(data, manifest, "test", range(len(expected.scores)))
     assert [window.conversation_id for window in windows] == expected.conversation_ids.tolist()
     answers = ask(model, windows, manifest)
     assert [list(answer.scores) for answer in answers] == [list(LABELS)] * len(windows)
     np.testing.assert_allclose([list(answer.scores.values()) for answer in answers], expected.scores, atol=1e-6)
     np.testing.assert_allclose([answer.attention for answer in answers], expected.attention, atol=1e-6)
     assert [answer.predicted for answer in answers] == [
-        tuple(label for label, score in zip(LABELS, scores, strict=True) if score >= 0.5) for scores in expected.scores]
+        tuple(label for label, said in zip(LABELS, row, strict=True) if said) for row in expected.predicted]
 
 
 def test_a_window_as_people_read_it():
-    window = Window("c\x1b[31m", 7, ("那 个", "", "which one ?", "hi"), ("user", "agent", "", "user"),
+    window = Window("c\x1b[31m", 7, ("那 个", "", "which one ?", "hi"), ("user", "agent", "", "user"), (),
                     ("select", "预订"))
     answer = Answer({"select": 0.7, "预订": 0.9, "pay": 0.1}, ("select", "预订"), (0.6, 0.3, 0.1))
     # The slot with the largest attention has no words: the next one is shown.
@@ -104,7 +96,7 @@ def test_a_window_as_people_read_it():
 
 
 def test_a_window_of_nothing():
-    window = Window("c", 0, ("", ""), ("", ""), ())
+    window = Window("c", 0, ("", ""), ("", ""), (), ())
     assert describe(window, Answer({"a": 0.2, "b": 0.4}, (), (0.0,))).splitlines()[1:] == [
         "  turn       ?: (no words)",
         "  history    (none)",
@@ -131,7 +123,7 @@ def test_a_shard_that_is_too_short(data):
     longer = dataclasses.replace(manifest, shards=tuple(
         dataclasses.replace(shard, records=shard.records + 100) for shard in manifest.shards))
     with pytest.raises(DataRefused, match="fewer records than the manifest says"):
-        read_windows(data, longer, "test", 5)
+        read_windows(data, longer, "test", [1000])
 
 
 @pytest.mark.parametrize("content", [b"no gzip", None])
@@ -141,18 +133,12 @@ def test_a_damaged_shard(data, content):
         if content:
             (data / shard.name).write_bytes(content)
     with pytest.raises(DataRefused, match="can't read the shards"):
-        read_windows(data, read_manifest(data), "test", 1)
-
-
-def test_a_vocabulary_that_is_missing(data):
-    (data / data_directory.VOCABULARY_ASSET).unlink()
-    with pytest.raises(UsageError, match="can't read the vocabulary"):
-        read_windows(data, read_manifest(data), "test", 1)
+        read_windows(data, read_manifest(data), "test", [0])
 
 
 def test_a_model_for_other_windows(trained):
     manifest = dataclasses.replace(read_manifest(trained[1]), history_turns=2, numeric_features=("turn_index",))
-    with pytest.raises(UsageError, match="6 slots and 2 scalars, but the data directory's have 3 and 1"):
+    with pytest.raises(UsageError, match="6 slots and 2 scalars, but those of the data directory have 3 and 1"):
         ask(trained[0], [], manifest)
 
 

@@ -52,7 +52,7 @@ def test_whitespace_keeps_words_and_char_takes_them_apart():
 
 def test_long_texts_are_cut():
     assert tokens_of("a b c d", max_tokens=2) == ["a", "b"]
-    lists, lengths = tokenize_column(pa.array(["a b c d", "e"]), SPACERS["unicode"], 2)
+    lists, lengths = tokenize_column(pa.array(["a b c d", "e"]).dictionary_encode(), SPACERS["unicode"], 2)
     assert lists.to_pylist() == [["a", "b"], ["e"]] and lengths.tolist() == [4, 1]
 
 
@@ -60,7 +60,7 @@ def test_long_texts_are_cut():
 @hypothesis.given(texts=st.lists(st.text(max_size=12) | st.sampled_from(["ΑΣ", "İ", "", "Ａ", "ß", "ǅ"]), max_size=6))
 @hypothesis.settings(max_examples=150, deadline=None)
 def test_columns_are_taken_apart_as_texts_alone(tokenizer, texts):
-    lists, lengths = tokenize_column(pa.array(texts, pa.string()), SPACERS[tokenizer], 5)
+    lists, lengths = tokenize_column(pa.array(texts, pa.string()).dictionary_encode(), SPACERS[tokenizer], 5)
     expected = [tokens_of(text, tokenizer) for text in texts]
     assert lists.to_pylist() == [tokens[:5] for tokens in expected]
     assert lengths.tolist() == [len(tokens) for tokens in expected]
@@ -73,7 +73,7 @@ def test_a_text_with_the_separator_is_spaced_too():
 
 def test_counts_add_up_and_are_ordered_by_count_then_falling_token():
     def tokens(*texts):
-        return tokenize_column(pa.array(texts), SPACERS["unicode"], 9)[0]
+        return tokenize_column(pa.array(texts).dictionary_encode(), SPACERS["unicode"], 9)[0]
 
     counts = merge_counts([count_tokens(tokens("b a", "a c")), count_tokens(tokens("c", "d"))])
     assert most_frequent(counts, 10, 1).to_pylist() == [

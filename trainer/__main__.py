@@ -1,4 +1,4 @@
-"""Command line of the trainer: `train`, `evaluate`, `predict`, `ablate` and `pretrain`."""
+"""Command line of the trainer: `train`, `evaluate`, `predict`, `compare`, `bless`, `ablate` and `pretrain`."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from typing import NoReturn
 import trainer
 from schemas.exit_status import leave, run_command
 from schemas.quiet_import import import_module
-from trainer import ablate, evaluate, predict, pretrain
+from trainer import ablate, bless, compare, evaluate, predict, pretrain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +30,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_train(commands, common)
     _add_evaluate(commands, common)
     _add_predict(commands, common)
+    _add_compare(commands)
+    _add_bless(commands)
     _add_ablate(commands)
     _add_pretrain(commands)
     return parser.parse_args(argv)
@@ -63,6 +65,23 @@ def _add_predict(commands, common: argparse.ArgumentParser) -> None:
                                  "labels and what the exported SavedModel says of them.")
     predict.add_arguments(parser)
     parser.set_defaults(run=_predict)
+
+
+def _add_compare(commands) -> None:
+    """Adds the command `compare`."""
+    parser = commands.add_parser("compare", help="compare two models on the same data", allow_abbrev=False,
+                                 description="Scores a split with two models and writes a page of what differs.")
+    compare.add_arguments(parser)
+    parser.set_defaults(run=_compare)
+
+
+def _add_bless(commands) -> None:
+    """Adds the command `bless`."""
+    parser = commands.add_parser("bless", help="decide whether a new model may go into service", allow_abbrev=False,
+                                 description="Checks a candidate against a policy and the model in service, and "
+                                 "writes the verdict. Ends with status 0 when it is blessed, 4 when it is refused.")
+    bless.add_arguments(parser)
+    parser.set_defaults(run=_bless)
 
 
 def _add_ablate(commands) -> None:
@@ -103,6 +122,18 @@ def _predict(args: argparse.Namespace) -> None:
     """Predicts."""
     import_module("keras", args.verbose)
     predict.run(args)
+
+
+def _compare(args: argparse.Namespace) -> None:
+    """Compares."""
+    import_module("keras", args.verbose)
+    compare.run(args)
+
+
+def _bless(args: argparse.Namespace) -> None:
+    """Decides."""
+    import_module("keras", args.verbose)
+    bless.run(args)
 
 
 def _pretrain(args: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ FAMILIES = {
     "loss": ("losses", "LOSSES"),
     "optimizer": ("optimizers", "OPTIMIZERS"),
     "schedule": ("optimizers", "SCHEDULES"),
+    "calibration": ("calibration", "CALIBRATIONS"),
 }
 
 
@@ -121,7 +122,10 @@ class Config:
     # Stop after so many epochs in which neither the monitored figure nor val_loss was the best so far; null: never.
     early_stopping_patience: int | None = _number(4, 1)
     keep_best: bool = True  # keep the weights of the best epoch; false: of the last one
-    threshold: float = _number(0.5, 0, 1)  # a label is said from this score on
+    threshold: float = _number(0.5, 0, 1)  # the training's own figures count a label as said from this score on
+    calibration: str = "none"  # calibration.CALIBRATIONS: from scores to probabilities, learnt on validation windows
+    threshold_policy: str = "fixed:0.5"  # or max_f1, precision_at_least:P, recall_at_least:R: on validation windows
+    threshold_shrinkage: float = _number(50.0, 0)  # positives that want the common threshold, for each label
     shuffle_buffer: int = _number(4096, 1)  # conversations shuffled at a time
     seed: int = _number(20200701, 0, 2**31 - 1)  # of weights, order and dropout
 
@@ -148,6 +152,7 @@ PRESETS = {
         attention="scaled_dot", attention_heads=4, slot_position=True, null_slot=True, gate="vector", hidden_units=256,
         normalization="layer", optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup=0.1,
         early_stopping_patience=None, dropout=None, token_dropout=None, global_batch_size=None, epochs=None,
+        calibration="temperature", threshold_policy="max_f1",
     ),
 }
 
@@ -211,6 +216,7 @@ def check_parts(config: Config) -> None:
             raise UsageError(f"{key}: {value!r} is unknown; allowed: {', '.join(family)}")
     importlib.import_module("trainer.optimizers").check_optimizer(config)
     importlib.import_module("trainer.kernels").check_initializer(config)
+    importlib.import_module("trainer.thresholds").parse_policy(config.threshold_policy)
     importlib.import_module("trainer.embeddings").check_embedding(config.embedding, config.embedding_file)
     _check_loss(config)
     _check_target_replication(config)

@@ -12,39 +12,37 @@ import tensorflow as tf
 from schemas import data_directory, model_directory
 from schemas.examples import FIRST_SPEAKER_ID, UNKNOWN_SPEAKER_ID
 from schemas.exit_status import UsageError
-from trainer.config import from_dict
+from trainer.decisions import Decision, read_decision
 from trainer.distinct_turns import encode_by_length
 from trainer.models import IntentClassifier, load_model
 
 
-def export(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path,
-           thresholds: Sequence[float] | None = None) -> pathlib.Path:
+def export(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path) -> pathlib.Path:
     """Writes `saved_model/` of a model directory, replacing one that is there.
 
     Signature `serving_default`: `texts` string [B, slots] (the current turn, then its history, the newest first; ""
     is an empty slot), `speakers` string [B, slots] and `numeric` float32 [B, F] (raw; NaN is a missing value) give
     `scores` float32 [B, K], `predicted` bool [B, K], `attention` float32 [B, slots - 1] and `gate` float32 [B].
-    Signature `labels`: no input, gives `labels` string [K]; they are also the asset `labels.json`.
+    Signature `labels`: no input, gives `labels` string [K], which are also the asset `labels.json`, and `thresholds`
+    float32 [K].
 
     Args:
-        model_dir: holds best.keras and config.json.
+        model_dir: holds best.keras, config.json and evaluation/thresholds.json.
         data_dir: the data directory that the model was trained on; its transform graph becomes part of the SavedModel.
-        thresholds: a label is said where its score is at least this, one a label; None for the configuration's.
 
     Raises:
-        UsageError: when the data directory has no transform graph.
+        UsageError: when the data directory has no transform graph, or a file of the model directory can't be read.
     """
     path = pathlib.Path(model_dir)
     described = model_directory.read_config(path)
-    if thresholds is None:
-        thresholds = [from_dict(described["config"]).threshold] * len(described["data"]["labels"])
+    decision = read_decision(path)
     model = load_model(path / model_directory.BEST_MODEL)
     _make_portable(model)
     transform = load_transform(data_dir)
     target = path / model_directory.SAVED_MODEL
     with tempfile.TemporaryDirectory(prefix="tmp-saved_model-", dir=path) as temporary:
         written = pathlib.Path(temporary) / "model"
-        _write(written, model, transform, described["data"], thresholds, pathlib.Path(temporary))
+        _write(written, model, transform, described["data"], decision, pathlib.Path(temporary))
         shutil.rmtree(target, ignore_errors=True)
         written.rename(target)
     return target
@@ -100,11 +98,11 @@ class Serving:
     """What the SavedModel computes."""
 
     def __init__(self, model: IntentClassifier, transform: Transform, max_tokens: int, speakers: Sequence[str],
-                 thresholds: Sequence[float]):
-        """Takes the network, the transform graph, the most tokens of a turn, the speakers and a threshold a label."""
+                 decision: Decision):
+        """Takes the network, the transform graph, the most tokens of a turn, the speakers and what makes labels."""
         self.model, self.transform, self.max_tokens = model, transform, max_tokens
         self.speakers = tf.constant(list(speakers), tf.string)
-        self.thresholds = tf.constant(thresholds, tf.float32)
+        self.decision = decision
 
     def __call__(self, texts, speakers, numeric):
         """The outputs of the signature `serving_default`; see `export`."""
@@ -113,8 +111,8 @@ class Serving:
         positions = tf.reshape(positions, tf.shape(texts))
         outputs = self.model.classify(tf.gather(encoded, positions), tf.gather(lengths, positions) > 0,
                                       self.speaker_ids(speakers), self.transform.numeric(numeric))
-        scores = outputs["scores"]
-        return {"scores": scores, "predicted": scores >= self.thresholds, "attention": outputs["attention"],
+        scores = self.decision.probabilities(outputs["scores"])
+        return {"scores": scores, "predicted": scores >= self.decision.thresholds, "attention": outputs["attention"],
                 "gate": outputs["gate"]}
 
     def speaker_ids(self, speakers):
@@ -145,11 +143,11 @@ def _as_asset(path: pathlib.Path) -> tf.lookup.StaticHashTable:
         str(path), tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE), "")
 
 
-def _write(path: pathlib.Path, model: IntentClassifier, transform, data: dict, thresholds: Sequence[float],
+def _write(path: pathlib.Path, model: IntentClassifier, transform, data: dict, decision: Decision,
            scratch: pathlib.Path) -> None:
     """Writes the SavedModel; `data` is that of config.json, `scratch` a directory for the asset's source."""
     sizes = data["sizes"]
-    serving = Serving(model, Transform(transform), sizes["max_tokens"], data["speakers"], thresholds)
+    serving = Serving(model, Transform(transform), sizes["max_tokens"], data["speakers"], decision)
     labels_file = scratch / model_directory.LABELS_ASSET
     labels_file.write_text(json.dumps(data["labels"], ensure_ascii=False), "utf-8")
     archive = keras.export.ExportArchive()
@@ -160,6 +158,7 @@ def _write(path: pathlib.Path, model: IntentClassifier, transform, data: dict, t
     signature = [tf.TensorSpec([None, slots], tf.string, "texts"), tf.TensorSpec([None, slots], tf.string, "speakers"),
                  tf.TensorSpec([None, numeric], tf.float32, "numeric")]
     archive.add_endpoint("serving_default", tf.function(serving.__call__), signature)
-    labels = tf.function(lambda: {"labels": tf.constant(data["labels"])})
+    known = {"labels": data["labels"], "thresholds": decision.thresholds}
+    labels = tf.function(lambda: {name: tf.constant(values) for name, values in known.items()})
     archive.add_endpoint(model_directory.LABELS_SIGNATURE, labels, [])
     archive.write_out(path, verbose=False)

@@ -22,10 +22,9 @@ COMPRESSION = "GZIP"
 READ_BATCH = 1024
 SHARDS_AT_ONCE = 8
 MODEL_FEATURES = ("token_ids", "turn_lengths", "turn_keys", "speakers", "numeric")
-ID_FEATURES = ("conversation_id", "turn_index")
 # One of these TensorFlow names when reading fails.
 READING_OPERATIONS = ("IteratorGetNext", "ReduceDataset")
-OVERSAMPLING_FEATURES = ("labels", *ID_FEATURES)
+OVERSAMPLING_FEATURES = ("labels", "conversation_id", "turn_index")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,14 +135,14 @@ def training_dataset(data_dir: str | pathlib.Path, manifest: Manifest, *, batch_
 
 
 def evaluation_dataset(data_dir: str | pathlib.Path, manifest: Manifest, split: str, batch_size: int, *,
-                       with_ids: bool = False, share: Share = Share()) -> tf.data.Dataset:
+                       beside: tuple[str, ...] = (), share: Share = Share()) -> tf.data.Dataset:
     """Batches of (windows, labels) in the shards' order; the last batch holds what is left, a part of it maybe nothing.
 
-    With `with_ids`, batches of (windows, labels, {`conversation_id` string [B], `turn_index` int64 [B]}).
+    With `beside`, batches of (windows, labels, {name: the feature as in the shards, for each name in `beside`}).
     """
     records = tf.data.TFRecordDataset(_files(data_dir, manifest, split), COMPRESSION)
     counted = records.apply(tf.data.experimental.assert_cardinality(window_count(manifest, split)))
-    parser = _parser(manifest, ID_FEATURES if with_ids else ())
+    parser = _parser(manifest, beside)
     return _with_options(share.take(counted.batch(batch_size)).map(parser, num_parallel_calls=tf.data.AUTOTUNE))
 
 
@@ -191,10 +190,10 @@ def _copies(manifest: Manifest, oversampling: Oversampling):
     return copies
 
 
-def _parser(manifest: Manifest, ids: tuple[str, ...] = ()):
+def _parser(manifest: Manifest, beside: tuple[str, ...] = ()):
     """A function from serialized windows, string [B], to what the datasets of this module give."""
     sizes = manifest.sizes
-    spec = parsing_spec(sizes, (*MODEL_FEATURES, "labels", *ids))
+    spec = parsing_spec(sizes, (*MODEL_FEATURES, "labels", *beside))
 
     def parse(records):
         parsed = tf.io.parse_example(records, spec)
@@ -206,7 +205,7 @@ def _parser(manifest: Manifest, ids: tuple[str, ...] = ()):
             "numeric": parsed["numeric"],
         }
         labels = tf.cast(parsed["labels"], tf.float32)
-        return (windows, labels, {name: parsed[name] for name in ids}) if ids else (windows, labels)
+        return (windows, labels, {name: parsed[name] for name in beside}) if beside else (windows, labels)
 
     return parse
 

@@ -95,7 +95,8 @@ def read_corpus(data_dir: str | pathlib.Path, manifest: Manifest, most_turns: in
     turns, conversation, seen = [], None, set()
     if window_count(manifest, "train"):
         with refusing_bad_shards(data_dir):
-            for windows, _, ids in evaluation_dataset(data_dir, manifest, "train", READ_WINDOWS, with_ids=True):
+            read = evaluation_dataset(data_dir, manifest, "train", READ_WINDOWS, beside=("conversation_id",))
+            for windows, _, ids in read:
                 if most_turns is not None and len(turns) >= most_turns:
                     break
                 tokens, lengths, keys = (windows[name].numpy() for name in ("token_ids", "turn_lengths", "turn_keys"))

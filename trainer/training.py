@@ -17,6 +17,7 @@ from trainer.backup import read_state, restore_variables
 from trainer.callbacks import KeepProgress, Progress, StopOnNaN, WriteMetrics, training_variables, write_json
 from trainer.config import Config
 from trainer.data_size import fitted
+from trainer.decisions import learn_decision, write_decision
 from trainer.distribution import Team, gather_team, noticing_absence
 from trainer.export import export
 from trainer.input_pipeline import (
@@ -74,6 +75,7 @@ def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = Fa
     seconds = time.perf_counter() - started
     if team.is_chief:
         write_json(model / model_directory.HISTORY, dataclasses.asdict(progress))
+        write_decision(model, learn_decision(model, data, manifest, config))
         export(model, data)
         (model / model_directory.COMPLETED).write_text("")
         seen = (progress.epoch - resumed_at) * window_count(manifest, "train")

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from schemas.data_directory import Manifest
+from schemas.data_directory import VOCABULARY_ASSET, Manifest
 from schemas.exit_status import DataRefused, UsageError
 from trainer.config import Config
 from trainer.embeddings import EMBEDDINGS
-from trainer.predict import read_words
 from trainer.skip_gram import Settings, read_corpus, skip_gram
 
 # So many turns say enough about their words.
@@ -77,12 +76,17 @@ def read_texts(data_dir: str | pathlib.Path, vocabulary_size: int) -> list[str]:
     Raises:
         UsageError: when the vocabulary can't be read or has fewer words.
     """
+    path = pathlib.Path(data_dir) / VOCABULARY_ASSET
+    try:
+        found = path.read_bytes().decode("utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"can't read the vocabulary {path}: {error}") from error
     # tf.Transform writes a word where it found none: the manifest knows better.
-    words = read_words(data_dir)[:-1][: vocabulary_size - 1]
-    if len(words) < vocabulary_size - 1:
-        raise UsageError(f"the vocabulary of {data_dir} has {len(words) - 1} words; its manifest says "
+    words = found[: vocabulary_size - 2]
+    if len(words) < vocabulary_size - 2:
+        raise UsageError(f"the vocabulary of {data_dir} has {len(words)} words; its manifest says "
                          f"{vocabulary_size - 2}: run `prepare` again")
-    return [*words, ""]
+    return ["", *words, ""]
 
 
 def read_vectors(path: str | pathlib.Path, tokens: Sequence[str], dim: int) -> tuple[np.ndarray, np.ndarray]:
