@@ -1,4 +1,4 @@
-"""`trainer evaluate`: measures a trained model on a split of a data directory and writes the report."""
+"""`trainer evaluate`: measures a model on a split of a data directory and writes the report."""
 
 import argparse
 import json
@@ -6,10 +6,22 @@ import logging
 import math
 import numbers
 import pathlib
-from typing import Any
+import shutil
+from typing import TYPE_CHECKING, Any
 
 from schemas import data_directory, model_directory
-from schemas.exit_status import DataRefused, UsageError
+from schemas.data_directory import Manifest
+from schemas.exit_status import UsageError
+
+if TYPE_CHECKING:
+    from trainer.input_ablations import InputAblation
+    from trainer.predictions import Predictions
+    from trainer.split_summaries import SplitSummary
+
+# Windows that the other splits and the ablations are scored on: enough for figures to stand beside those of the split
+# evaluated, and few enough that a report on a large split does not take several times as long.
+MOST_WINDOWS = 20_000
+_SAVED_MODEL_FILE = "saved_model.pb"
 
 _LOG = logging.getLogger(__name__)
 
@@ -18,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of `trainer evaluate` beside `--model_dir` and `--data_dir`, which all commands share."""
     parser.add_argument("--split", choices=data_directory.SPLITS, default="test", help="default: %(default)s")
     parser.add_argument("--output_dir", help="where the report goes; default: MODEL_DIR/evaluation for the test split,"
-                                             " MODEL_DIR/evaluation/SPLIT for another one")
+                                             " MODEL_DIR/evaluation/SPLIT for another one; required for a SavedModel"
+                                             " outside a model directory")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -30,18 +43,36 @@ def run(args: argparse.Namespace) -> None:
     output_dir = pathlib.Path(args.output_dir or default_output_dir(args.model_dir, args.split))
     report = evaluate(args.model_dir, args.data_dir, args.split, output_dir)
     print(f"{report['windows']} windows of {report['conversations']} conversations, {args.split} split")
-    print(f"{'':<10}{'precision':>10}{'recall':>10}{'F1':>10}")
-    for average in ("micro", "macro"):
+    print(f"{'':<12}{'precision':>12}{'recall':>12}{'F1':>12}   95 % interval of F1")
+    for average in ("micro", "macro", "weighted"):
         scores = report[average]
-        print(f"{average:<10}{scores['precision']:>10.4f}{scores['recall']:>10.4f}{scores['f1']:>10.4f}")
-    print(f"exact match {report['exact_match']:.4f}")
+        print(f"{average:<12}{scores['precision']:>12.4f}{scores['recall']:>12.4f}{scores['f1']:>12.4f}"
+              f"   {_between(report['intervals'][f'{average}_f1'])}")
+    for name, measure in (("exact match", "exact_match"), ("calibration error", "calibration_error")):
+        print(f"{name:<36}{report[measure]:>12.4f}   {_between(report['intervals'][measure])}")
     print(f"report: {output_dir / 'report.html'}")
 
 
+def _between(interval: tuple[float, float] | None) -> str:
+    """An interval for reading."""
+    return f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "unknown: one conversation"
+
+
 def default_output_dir(model_dir: str | pathlib.Path, split: str) -> pathlib.Path:
-    """Where the report goes by default: the test split's is the model's own, others lie below it."""
+    """Where the report goes by default: the test split's is the model's own, others lie below it.
+
+    Raises:
+        UsageError: for a SavedModel outside a model directory, which is no place for reports.
+    """
+    if _is_saved_model(model_dir):
+        raise UsageError(f"{model_dir} is a SavedModel: say with --output_dir where the report goes")
     own = pathlib.Path(model_dir) / model_directory.EVALUATION
     return own if split == "test" else own / split
+
+
+def _is_saved_model(path: str | pathlib.Path) -> bool:
+    """Whether this is a SavedModel directory and no model directory."""
+    return (pathlib.Path(path) / _SAVED_MODEL_FILE).is_file()
 
 
 def evaluate(
@@ -49,29 +80,80 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measures a model on a split, writes every file of the evaluation, and returns what report.json holds.
 
+    Args:
+        model_dir: a model directory of a finished training, or a SavedModel.
+        data_dir: a data directory; labels are matched by name.
+        split: `train`, `validation` or `test`.
+        output_dir: made where it is missing; files of an earlier evaluation are replaced.
+
     Raises:
-        UsageError: when a directory is missing, damaged or not completed, or the model's labels are not the data's.
-        DataRefused: when the split has no windows.
+        UsageError: when a directory is missing, damaged or not completed, or the model knows none of the data's labels
+            or takes other windows.
+        DataRefused: when the split has no windows, or a shard is damaged.
+        TurnwiseError: when the model gives a value that is no finite number.
     """
-    model_directory.require_completed(model_dir)
+    trained = not _is_saved_model(model_dir)
+    if trained:
+        model_directory.require_completed(model_dir)
     manifest = data_directory.read_manifest(data_dir)
-    labels = data_directory.read_labels(data_dir)
-    model_labels, threshold = _labels_and_threshold(model_dir)
-    _check_labels(model_labels, labels)
-    if not sum(shard.records for shard in manifest.shards_of(split)):
-        raise DataRefused(f"{data_dir} has no windows in its {split} split")
 
     # These import TensorFlow, scikit-learn and matplotlib, which no wrong flag should have to wait for.
-    import numpy as np
-
     from trainer.evaluation import evaluate_predictions
     from trainer.predictions import predict
     from trainer.report import Subject, write_report
+    from trainer.windows import read_windows, speaker_names
+    from trainer.worst_errors import worst_errors
 
     predictions = predict(model_dir, data_dir, split)
-    evaluation = evaluate_predictions(predictions, np.full(len(labels), threshold))
-    subject = Subject(str(model_dir), str(data_dir), split)
-    return write_report(evaluation, subject, read_history(model_dir), output_dir)
+    if len(predictions.missing_labels) == len(predictions.label_names):
+        raise UsageError(f"{model_dir} knows none of the {len(predictions.label_names)} labels of {data_dir}")
+    evaluation = evaluate_predictions(
+        predictions, speaker_names(manifest), splits=_splits(model_dir, data_dir, manifest, split, predictions),
+        ablations=_ablations(model_dir, data_dir, manifest, split, predictions))
+    errors = worst_errors(predictions, lambda rows: read_windows(data_dir, manifest, split, rows))
+    history = read_history(model_dir) if trained else {}
+    report = write_report(evaluation, Subject(str(model_dir), str(data_dir), split), history, output_dir,
+                          worst_errors=errors)
+    if trained:
+        _copy_thresholds(pathlib.Path(model_dir), pathlib.Path(output_dir))
+    return report
+
+
+def _splits(
+    model_dir, data_dir, manifest: Manifest, evaluated: str, predictions: "Predictions"
+) -> list["SplitSummary"]:
+    """The main figures of every split that has windows; `predictions` are those of the split `evaluated`."""
+    from trainer.input_pipeline import window_count
+    from trainer.predictions import predict
+    from trainer.split_summaries import split_summary
+
+    return [
+        split_summary(split, predictions if split == evaluated else
+                      predict(model_dir, data_dir, split, limit=MOST_WINDOWS), window_count(manifest, split))
+        for split in data_directory.SPLITS if window_count(manifest, split)
+    ]
+
+
+def _ablations(
+    model_dir, data_dir, manifest: Manifest, split: str, predictions: "Predictions"
+) -> list["InputAblation"]:
+    """What the model makes of its history and its scalars, as far as the windows have any."""
+    from trainer.changes import CHANGES
+    from trainer.input_ablations import input_ablation
+    from trainer.predictions import predict
+
+    return [
+        input_ablation(name, predictions, predict(model_dir, data_dir, split, change=change, limit=MOST_WINDOWS))
+        for name, change in CHANGES.items()
+        if (manifest.sizes.slots > 1 if change.keep_numeric else manifest.sizes.numeric)
+    ]
+
+
+def _copy_thresholds(model_dir: pathlib.Path, output_dir: pathlib.Path) -> None:
+    """Puts the model's thresholds beside a report that lies outside its own evaluation directory."""
+    own = model_dir / model_directory.THRESHOLDS
+    if own.parent.resolve() != output_dir.resolve():
+        shutil.copyfile(own, output_dir / own.name)
 
 
 def read_history(model_dir: str | pathlib.Path) -> dict[str, list[float]]:
@@ -93,24 +175,3 @@ def _is_curve(values: Any) -> bool:
     """Whether these are numbers, at least one; null stands for one that was no finite number."""
     return (isinstance(values, list) and any(value is not None for value in values)
             and all(value is None or isinstance(value, numbers.Real) for value in values))
-
-
-def _check_labels(model_labels: list[str], data_labels: list[str]) -> None:
-    """Raises a UsageError unless both have the same names in the same order."""
-    if model_labels == data_labels:
-        return
-    missing = [label for label in data_labels if label not in model_labels]
-    extra = [label for label in model_labels if label not in data_labels]
-    differences = [f"the model lacks {missing}"] * bool(missing) + [f"the data lack {extra}"] * bool(extra)
-    raise UsageError("the model's labels must be those of the data directory, in their order; "
-                     + (" and ".join(differences) or "their order differs"))
-
-
-def _labels_and_threshold(model_dir: str | pathlib.Path) -> tuple[list[str], float]:
-    """The names of the model's outputs, and the score from which on it predicts a label."""
-    config = model_directory.read_config(model_dir)
-    try:
-        return config["data"]["labels"], float(config["config"]["threshold"])
-    except (KeyError, TypeError, ValueError) as error:
-        path = pathlib.Path(model_dir) / model_directory.CONFIG
-        raise UsageError(f"{path} lacks data.labels or a number config.threshold") from error

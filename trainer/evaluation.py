@@ -67,7 +67,7 @@ class Evaluation:
         labels_per_turn: how many labels turns bear.
         splits: the main figures of each split.
         per_label: one entry a label, in the order of labels.json.
-        curves: precision against recall.
+        curves: precision against recall of all label decisions together and of each label that has any.
         calibration: how far scores can be taken at their word, before and after calibration.
         slices: how parts of the windows fare.
         confusions: which label is predicted instead of which, the most frequent.

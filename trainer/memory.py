@@ -51,7 +51,7 @@ class Attention:
         by_relation: of windows whose current turn bears a label, the history turns that share one with it (`SHARING`),
             the other targets (`NOT_SHARING`), and the turns that were no targets, of whose labels nothing is known
             (`NO_TARGET`).
-        sharing_preferred: how often, of a turn that shares a label and a target of the same window that shares none,
+        shared_auc: how often, of a turn that shares a label and a target of the same window that shares none,
             the former has the greater weight; equal weights count half, pairs of all windows together; None without.
     """
 
@@ -64,7 +64,7 @@ class Attention:
     max_deviation_without_history: float | None
     by_speaker: list[HistoryTurns]
     by_relation: list[HistoryTurns]
-    sharing_preferred: float | None
+    shared_auc: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +74,13 @@ class Gate:
     Attributes:
         bin_edges: `GATE_BINS` + 1 edges from 0 to 1.
         counts: windows in each bin.
+        counts_related: those of them whose history ought to matter, see `related_history`.
+        counts_unrelated: the others with history.
         mean: over all windows.
         share_wide_open: share of windows above `WIDE_OPEN_GATE`.
         mean_with_history: over windows with at least one history turn; None when there are none.
         mean_without_history: over the others; None when there are none.
-        mean_related: over windows whose history ought to matter, see `related_history`; None when there are none.
+        mean_related: over windows whose history ought to matter; None when there are none.
         mean_unrelated: over the other windows with history; None when there are none.
         related_auc: area under the ROC curve of telling the former from the latter by the gate: the chance that a
             window whose history ought to matter has the wider gate; None without both kinds.
@@ -86,6 +88,8 @@ class Gate:
 
     bin_edges: list[float]
     counts: list[int]
+    counts_related: list[int]
+    counts_unrelated: list[int]
     mean: float
     share_wide_open: float
     mean_with_history: float | None
@@ -123,7 +127,7 @@ def attention_by_slot(predictions: Predictions, history: np.ndarray, speakers: S
         max_deviation_without_history=deviation,
         by_speaker=_by_speaker(attention, filled, predictions.speakers[:, 1:], speakers),
         by_relation=[_history_turns(name, attention, kind) for name, kind in relations.items()],
-        sharing_preferred=_preferred(attention, relations[SHARING], others),
+        shared_auc=_preferred(attention, relations[SHARING], others),
     )
 
 
@@ -164,10 +168,15 @@ def gate_distribution(gate: np.ndarray, turn_lengths: np.ndarray, related: np.nd
     has_history = (turn_lengths[:, 1:] > 0).any(axis=1)
     both = len(np.unique(related[has_history])) == 2
     # Clipped, because rounding may take a wide open gate a little over 1, out of the last bin.
-    counts, edges = np.histogram(gate.clip(0.0, 1.0), bins=GATE_BINS, range=(0.0, 1.0))
+    edges = np.linspace(0.0, 1.0, GATE_BINS + 1)
+    counts, counts_related, counts_unrelated = (
+        np.histogram(gate[chosen].clip(0.0, 1.0), edges)[0].tolist()
+        for chosen in (slice(None), has_history & related, has_history & ~related))
     return Gate(
         bin_edges=edges.tolist(),
-        counts=counts.tolist(),
+        counts=counts,
+        counts_related=counts_related,
+        counts_unrelated=counts_unrelated,
         mean=float(gate.mean()),
         share_wide_open=float((gate > WIDE_OPEN_GATE).mean()),
         mean_with_history=mean_or_none(gate[has_history]),
