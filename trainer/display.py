@@ -5,8 +5,6 @@ import unicodedata
 from schemas.visible_text import visible
 
 ELLIPSIS = "…"
-# A page shows no more characters of a text than this.
-MAX_EXCERPT = 600
 
 _MARKDOWN_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKDOWN_SPECIAL = frozenset("\\`*_[]|~$")
@@ -28,11 +26,6 @@ def shortened(text: str, width: float) -> str:
         used += _character_width(text[end])
         end += 1
     return text[:end] + ELLIPSIS
-
-
-def excerpt(text: str) -> tuple[str, int]:
-    """The first `MAX_EXCERPT` characters of a text, and how many more there are."""
-    return text[:MAX_EXCERPT], max(0, len(text) - MAX_EXCERPT)
 
 
 def markdown_cell(text: str) -> str:

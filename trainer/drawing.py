@@ -100,9 +100,9 @@ def bars(
     axes.barh([row + offset for row in range(len(values))], values, height, color=color, label=name)
 
 
-def legend_above(axes: Axes) -> None:
-    """The legend in one line over the axes."""
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+def legend_above(axes: Axes, columns: int = 2) -> None:
+    """The legend over the axes, in one line of at most so many columns."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0, columnspacing=1.2)
 
 
 def svg(figure: Figure, name: str, title: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import jinja2
 
 from schemas.visible_text import visible
-from trainer.display import excerpt, markdown_cell
+from trainer.dialogues import shown_labels, shown_turns
+from trainer.display import markdown_cell
 from trainer.drawing import DARK_COLORS
 
 # In place of a measure that is not defined.
@@ -28,32 +29,34 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     templates.globals["dark_colors"] = DARK_COLORS  # style.html.j2 wants them
-    templates.filters.update(figure=_figure, interval=_interval, signed=_signed, count=_count, percent=_percent,
-                             visible=visible, cell=markdown_cell, excerpt=excerpt)
+    templates.filters.update(figure=figure, interval=interval, signed=signed, count=count, percent=percent,
+                             visible=visible, cell=markdown_cell, turns=shown_turns, labels=shown_labels)
     return templates
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
     """A measure for reading: three decimals, a dash where it is not defined."""
     return UNDEFINED if value is None else f"{value:.3f}"
 
 
-def _interval(bounds: Sequence[float] | None) -> str:
+def interval(bounds: Sequence[float] | None, of_difference: bool = False) -> str:
     """An interval [low, high] for reading; a dash where it is not defined."""
-    return UNDEFINED if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+    if bounds is None:
+        return UNDEFINED
+    return " to ".join(map(signed if of_difference else figure, bounds))
 
 
-def _signed(value: float | None) -> str:
+def signed(value: float | None) -> str:
     """A difference for reading: three decimals and its sign, a dash where it is not defined."""
     return UNDEFINED if value is None else f"{value:+.3f}".replace("-", "−")
 
 
-def _count(value: int) -> str:
+def count(value: int) -> str:
     """A number of things for reading, its thousands apart."""
     return f"{value:,}"
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
     """A share for reading; a dash where it is not defined."""
     return UNDEFINED if value is None else f"{value:.1%}"
 

@@ -3,35 +3,32 @@
 import csv
 import dataclasses
 import io
+import itertools
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from trainer import evaluation_plots as draw
-from trainer import plots
+from trainer import evaluation_plots as plots
 from trainer.display import csv_cell
 from trainer.drawing import MAX_BARS
-from trainer.evaluation import SMOOTHING, Evaluation
-from trainer.memory import WIDE_OPEN_GATE
+from trainer.evaluation import Evaluation
 from trainer.pages import environment, json_text, write_files
-from trainer.related_history import ELLIPTICAL_TOKENS
+from trainer.plots import learning_curves
+from trainer.report_sections import INTERVAL_NOTE, Report, Subject, attention_rows, by_support, headline, sections
+from trainer.worst_errors import WorstError
 
-SCHEMA_VERSION = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """What was evaluated: the model directory and the data directory as the user named them, and the split."""
-
-    model: str
-    data: str
-    split: str
+SCHEMA_VERSION = 2
 
 
 def write_report(
-    evaluation: Evaluation, subject: Subject, history: Mapping[str, Sequence[float]], output_dir: str | pathlib.Path
+    evaluation: Evaluation,
+    subject: Subject,
+    history: Mapping[str, Sequence[float]],
+    output_dir: str | pathlib.Path,
+    worst_errors: Sequence[WorstError] = (),
 ) -> dict[str, Any]:
     """Writes every file of the evaluation and returns what report.json holds.
 
@@ -40,68 +37,100 @@ def write_report(
         subject: what they are of.
         history: {metric: one value an epoch} for the learning curves; empty for none.
         output_dir: made where it is missing; files of an earlier evaluation are replaced.
+        worst_errors: windows to show, the worst first.
     """
-    report = report_values(evaluation, subject)
+    report = Report(evaluation, subject, history, worst_errors)
+    values = report_values(report)
     write_files(pathlib.Path(output_dir), {
-        "thresholds.json": json_text({label.label: label.threshold for label in evaluation.per_label}),
-        "attention.json": json_text(report["attention"]),
-        "gate.json": json_text(report["gate"]),
+        "attention.json": json_text(values["attention"]),
+        "gate.json": json_text(values["gate"]),
         "per_label.csv": per_label_csv(evaluation),
-        "report.json": json_text(report),
-        "report.md": render_markdown(evaluation, subject),
-        "report.html": render_html(evaluation, subject, history),
+        "report.json": json_text(values),
+        "report.md": render_markdown(report),
+        "report.html": render_html(report),
     })
-    return report
+    return values
 
 
-def report_values(evaluation: Evaluation, subject: Subject) -> dict[str, Any]:
-    """What report.json holds: plain values, None where a measure is not defined."""
-    return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(subject), **dataclasses.asdict(evaluation)}
+def report_values(report: Report) -> dict[str, Any]:
+    """What report.json holds, see report_schema.json: plain values, None where a measure is not defined."""
+    return {
+        "schema_version": SCHEMA_VERSION, **dataclasses.asdict(report.subject),
+        **_plain(dataclasses.asdict(report.evaluation)), "history": _plain(report.history),
+        "worst_errors": [_plain(dataclasses.asdict(error)) for error in report.worst_errors],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: lists for tuples, None for what is no finite number."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def per_label_csv(evaluation: Evaluation) -> str:
     """One row a label, in the order of labels.json; a measure that is not defined is an empty cell."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["label", "threshold", "support", "predicted", "precision", "recall", "f1", "average_precision",
-                     "smoothed_precision", "smoothed_recall"])
+    with_intervals = ("precision", "recall", "f1", "average_precision")
+    bounds = [f"{name}_{end}" for name in with_intervals for end in ("low", "high")]
+    writer.writerow(["label", "threshold", "support", "predicted", *with_intervals, "smoothed_precision",
+                     "smoothed_recall", *bounds])
     for label in evaluation.per_label:
-        writer.writerow([csv_cell(label.label), label.threshold, label.support, label.predicted, label.precision,
-                         label.recall, label.f1, label.average_precision, label.smoothed.precision,
-                         label.smoothed.recall])
+        intervals = [label.intervals.get(name) or (None, None) for name in with_intervals]
+        writer.writerow([csv_cell(label.label), label.threshold, label.support, label.predicted,
+                         *(getattr(label, name) for name in with_intervals), label.smoothed.precision,
+                         label.smoothed.recall, *itertools.chain(*intervals)])
     return file.getvalue()
 
 
-def render_markdown(evaluation: Evaluation, subject: Subject) -> str:
+def render_markdown(report: Report) -> str:
     """The text of report.md: every table of the report."""
-    return environment().get_template("report.md.j2").render(_context(evaluation, subject))
+    return environment().get_template("report.md.j2").render(_context(report))
 
 
-def render_html(evaluation: Evaluation, subject: Subject, history: Mapping[str, Sequence[float]]) -> str:
+def render_html(report: Report) -> str:
     """The text of report.html: plots and tables on one page that needs nothing else, neither network nor script."""
-    images = [
-        (draw.label_distribution(evaluation.per_label), "Windows that bear each label, and that are predicted to."),
-        (draw.label_f1(evaluation.per_label), "F1 of each label, with the number of windows that bear it."),
-    ]
-    if evaluation.attention.mean:
-        images.append((draw.attention_by_slot(evaluation.attention), "How much the memory looks at each turn."))
-    images.append((draw.gate_histogram(evaluation.gate), "How far the gate lets the memory through."))
-    if history:
-        images.append((plots.learning_curves(history), "The course of training."))
     # The SVGs are made by an XML serialiser, which has escaped the names in them.
-    figures = [(Markup(svg), caption) for svg, caption in images]
-    context = _context(evaluation, subject)
-    return environment().get_template("report.html.j2").render(context, figures=figures)
+    figures = {section: [(Markup(svg), caption) for svg, caption in images]
+               for section, images in _figures(report).items()}
+    return environment().get_template("report.html.j2").render(_context(report), figures=figures)
 
 
-def _context(evaluation: Evaluation, subject: Subject) -> dict[str, Any]:
+def _context(report: Report) -> dict[str, Any]:
     """What both templates need."""
-    return {
-        "evaluation": evaluation,
-        "subject": subject,
-        "labels": sorted(evaluation.per_label, key=lambda label: (-label.support, label.label)),
-        "smoothing": SMOOTHING,
-        "wide_open": WIDE_OPEN_GATE,
-        "elliptical_tokens": ELLIPTICAL_TOKENS,
-        "max_bars": MAX_BARS,
+    return {"evaluation": report.evaluation, "subject": report.subject, "headline": headline(report.evaluation),
+            "interval_note": INTERVAL_NOTE, "sections": sections(report)}
+
+
+def _figures(report: Report) -> dict[str, list[tuple[str, str]]]:
+    """The plots of each section, by its id, with their captions."""
+    evaluation, history = report.evaluation, report.history
+    labels = by_support(evaluation.per_label)
+    cut = f" The {MAX_BARS} labels with the most windows; the table has all." * (len(labels) > MAX_BARS)
+    figures = {
+        "labels": [
+            (plots.label_f1(labels),
+             "F1 of each label with its interval, and the number of windows that bear it." + cut),
+            (plots.label_distribution(labels), "Windows that bear each label, and that are predicted to." + cut),
+        ],
+        "calibration": [(plots.reliability_diagram(evaluation.calibration),
+                         "What comes true of label decisions, by their probability; below, how many there are.")],
+        "gate": [(plots.gate_histogram(evaluation.gate), "How far the gate lets the memory through.")],
     }
+    if evaluation.curves:
+        supported = {label.label: place for place, label in enumerate(labels)}
+        curves = sorted(evaluation.curves, key=lambda curve: supported.get(curve.label, -1))
+        figures["labels"].append((plots.precision_recall_curves(curves),
+                                  "Precision against recall as the threshold falls." + cut))
+    if evaluation.attention.mean:
+        rows = [(name, means) for name, means, _ in attention_rows(evaluation.attention)]
+        figures["attention"] = [(plots.attention_heat_map(rows), "How much the memory looks at each turn.")]
+    if evaluation.ablations:
+        figures["ablations"] = [(plots.ablation_bars(evaluation.ablations),
+                                 "How F1 changes when something is taken from the windows.")]
+    if history:
+        figures["training"] = [(learning_curves(history), "The course of training.")]
+    return figures
