@@ -7,7 +7,7 @@ import numpy as np
 
 from schemas.exit_status import TurnwiseError
 from trainer.blessing_policy import Policy
-from trainer.comparison import Comparison, Difference, compare_predictions
+from trainer.comparison import Comparison, Difference, compare_predictions, spoken
 from trainer.finite import not_finite
 from trainer.label_scores import average_of, decisions_of, exact_match, label_f1
 from trainer.predictions import Predictions
@@ -104,7 +104,7 @@ def floors(candidate: Predictions, policy: Policy) -> Iterator[Check]:
     for measure, value in figures.items():
         floor = getattr(policy.floors, measure)
         if floor is not None:
-            yield _floor(_spoken(measure), value, floor)
+            yield _floor(spoken(measure), value, floor)
     f1 = dict(zip(candidate.label_names, label_f1(decisions).tolist(), strict=True))
     supports = dict(zip(candidate.label_names, candidate.labels.sum(axis=0).tolist(), strict=True))
     for name, floor in policy.floors.labels.items():
@@ -129,7 +129,7 @@ def drops(candidate: Predictions, baseline: Predictions, policy: Policy) -> Iter
     for measure in ("micro_f1", "macro_f1", "exact_match"):
         limit = getattr(allowed, measure)
         if limit is not None:
-            yield _drop(_spoken(measure), comparison.overall[measure], limit, policy, _over(comparison))
+            yield _drop(spoken(measure), comparison.overall[measure], limit, policy, _over(comparison))
     if allowed.label_f1 is not None:
         for label in comparison.per_label:
             name = f"label {label.label!r}"
@@ -153,8 +153,8 @@ def _drop(name: str, difference: Difference, limit: float, policy: Policy, remar
     excused = too_large and policy.significant_drops_only and by_chance
     what = f"F1 of {name}" if name.startswith("label") else name
     verb = "drops" if drop > 0 else "goes"
-    detail = (f"{what} {verb} from {difference.a:.4f} to {difference.b:.4f}, by {difference.difference:+.4f}; allowed is "
-              f"a drop of {limit:g} ({_interval_text(difference, policy.confidence)}; {remark})")
+    detail = (f"{what} {verb} from {difference.a:.4f} to {difference.b:.4f}, by {difference.difference:+.4f};"
+              f" allowed is a drop of {limit:g} ({_interval_text(difference, policy.confidence)}; {remark})")
     if excused:
         detail += "; not significant, so it does not refuse"
     return Check(f"{name}: drop", not too_large or excused, drop, limit, detail)
@@ -175,10 +175,6 @@ def _too_rare(name: str, support: int, policy: Policy, value: float, limit: floa
 
 def _over(comparison: Comparison) -> str:
     return f"{_counted(len(comparison.per_label), 'label')} that both know, {_counted(comparison.windows, 'window')}"
-
-
-def _spoken(measure: str) -> str:
-    return measure.replace("_f1", " F1").replace("_", " ")
 
 
 def _counted(number: int, noun: str) -> str:
