@@ -2,13 +2,18 @@ import dataclasses
 
 import numpy as np
 import pytest
+from sklearn import metrics
 from sklearn.metrics import classification_report
 
 from schemas.exit_status import DataRefused, TurnwiseError
-from trainer.evaluation import evaluate_predictions, predicted_labels
-from trainer.memory import attention_by_slot, gate_distribution
+from tests.made_predictions import SPEAKER_NAMES, random_predictions
+from trainer import bootstrap
+from trainer.calibration_measures import reliability
+from trainer.evaluation import evaluate_predictions
+from trainer.evaluation_intervals import MEASURES
+from trainer.input_ablations import input_ablation
 from trainer.predictions import Predictions
-from trainer.related_history import related_to_history
+from trainer.split_summaries import split_summary
 
 # Four windows, labels A, B, C; above 0.5 the model says
 #   window 1: true A    said A       right
@@ -22,31 +27,25 @@ SCORES = np.array([[0.9, 0.2, 0.1], [0.4, 0.8, 0.1], [0.6, 0.1, 0.7], [0.3, 0.6,
 LENGTHS = np.array([[3, 0, 0], [3, 2, 0], [3, 2, 1], [3, 0, 0]])
 ATTENTION = np.array([[0.5, 0.5], [1, 0], [0.25, 0.75], [0.5, 0.5]], dtype=np.float32)
 GATE = np.array([0.97, 0.07, 0.92, 1.0], dtype=np.float32)
-HALF = np.full(3, 0.5)
 
 
 def predictions_of(true=TRUE, scores=SCORES, names=("A", "B", "C"), **changes):
     windows = len(true)
     predictions = Predictions(
-        label_names=list(names), labels=true, scores=scores, attention=ATTENTION[:windows], gate=GATE[:windows],
-        turn_lengths=LENGTHS[:windows], turn_keys=LENGTHS[:windows] * 7,
+        label_names=list(names), labels=true, scores=scores, raw_scores=scores,
+        thresholds=np.full(len(names), 0.5, np.float32), attention=ATTENTION[:windows], gate=GATE[:windows],
+        turn_lengths=LENGTHS[:windows], turn_keys=LENGTHS[:windows] * 7, speakers=(LENGTHS[:windows] > 0) * 3,
+        texts=np.array(["book", "a", "room", "预订"], object)[:windows],
         conversation_ids=np.array(["c1", "c1", "c1", "c2"])[:windows], turn_indices=np.array([0, 1, 2, 0])[:windows])
     return dataclasses.replace(predictions, **changes)
 
 
-def random_predictions(windows, names, seed=0):
-    random = np.random.default_rng(seed)
-    lengths = random.integers(0, 3, (windows, 6))
-    return Predictions(
-        label_names=names, labels=random.random((windows, len(names))) < 0.3,
-        scores=random.random((windows, len(names)), dtype=np.float32),
-        attention=random.dirichlet(np.ones(5), windows).astype(np.float32),
-        gate=random.random(windows, dtype=np.float32), turn_lengths=lengths, turn_keys=lengths,
-        conversation_ids=np.arange(windows).astype(str), turn_indices=np.zeros(windows, np.int64))
+def evaluation_of(predictions):
+    return evaluate_predictions(predictions, SPEAKER_NAMES)
 
 
 def test_counts():
-    evaluation = evaluate_predictions(predictions_of(), HALF)
+    evaluation = evaluation_of(predictions_of())
     assert (evaluation.windows, evaluation.conversations) == (4, 2)
     assert [(label.label, label.support, label.predicted) for label in evaluation.per_label] == [
         ("A", 2, 2), ("B", 2, 2), ("C", 0, 1)]
@@ -56,7 +55,7 @@ def test_counts():
 
 
 def test_precision_recall_f1():
-    evaluation = evaluate_predictions(predictions_of(), HALF)
+    evaluation = evaluation_of(predictions_of())
     # Micro: TP 3, FP 2, FN 1: precision 3/5, recall 3/4, F1 2·3/(2·3 + 2 + 1) = 2/3.
     assert dataclasses.astuple(evaluation.micro) == pytest.approx((0.6, 0.75, 2 / 3))
     # Macro: A 0.5, B 1, C 0 in all three. Weighted: A and B alone have support, 2 each.
@@ -67,7 +66,7 @@ def test_precision_recall_f1():
 
 
 def test_smoothing_of_the_weekly_report():
-    evaluation = evaluate_predictions(predictions_of(), HALF)
+    evaluation = evaluation_of(predictions_of())
     # TP / (TP + FP + 0.1) and TP / (TP + FN + 0.1).
     assert dataclasses.astuple(evaluation.smoothed_micro) == pytest.approx((3 / 5.1, 3 / 4.1))
     assert [dataclasses.astuple(label.smoothed) for label in evaluation.per_label] == [
@@ -75,14 +74,14 @@ def test_smoothing_of_the_weekly_report():
 
 
 def test_whole_windows_and_single_decisions():
-    evaluation = evaluate_predictions(predictions_of(), HALF)
+    evaluation = evaluation_of(predictions_of())
     assert evaluation.exact_match == 0.5  # windows 1 and 4
     assert evaluation.hamming_loss == 0.25  # 3 of 12 decisions: A missed, A and C wrong
     assert evaluation.binary_accuracy == 0.75
 
 
 def test_average_precision():
-    evaluation = evaluate_predictions(predictions_of(), HALF)
+    evaluation = evaluation_of(predictions_of())
     # A, by falling score: right, wrong, right, wrong: 1/2 · 1 + 1/2 · 2/3. B: both right ones first. C: no right one.
     assert [label.average_precision for label in evaluation.per_label] == [pytest.approx(5 / 6), 1, None]
     assert evaluation.average_precision_macro == pytest.approx((5 / 6 + 1) / 2)
@@ -91,89 +90,22 @@ def test_average_precision():
     assert evaluation.average_precision_micro == pytest.approx((1 + 1 + 3 / 5 + 4 / 6) / 4)
 
 
-def test_attention_by_slot():
-    attention = attention_by_slot(ATTENTION, LENGTHS)
-    assert attention.mean == pytest.approx([2.25 / 4, 1.75 / 4])
-    assert attention.windows_filled == [2, 1]
-    assert attention.mean_filled == pytest.approx([1.25 / 2, 0.75])
-    assert attention.windows_without_history == 2
-    assert attention.mean_without_history == [0.5, 0.5]
-    assert attention.uniform == 0.5
-    assert attention.max_deviation_without_history == 0
-
-
-def test_attention_on_empty_history():
-    lengths = np.array([[4, 0, 0, 0, 0, 0]] * 2)
-    even = attention_by_slot(np.full((2, 5), 0.2, np.float32), lengths)
-    assert even.mean_filled == [None] * 5
-    assert even.mean_without_history == pytest.approx([0.2] * 5)
-    assert even.max_deviation_without_history == pytest.approx(0, abs=1e-7)
-    uneven = attention_by_slot(np.array([[0.2] * 5, [0.3, 0.2, 0.2, 0.2, 0.1]], np.float32), lengths)
-    assert uneven.max_deviation_without_history == pytest.approx(0.1)
-
-
-def test_attention_where_every_window_has_history():
-    attention = attention_by_slot(ATTENTION[1:3], LENGTHS[1:3])
-    assert attention.windows_without_history == 0
-    assert attention.mean_without_history == [None, None]
-    assert attention.max_deviation_without_history is None
-
-
-def test_gate():
-    gate = gate_distribution(GATE, LENGTHS, np.array([True, True, False, True]))
-    assert len(gate.bin_edges) == 21
-    # 0.07 is in [0.05, 0.1), 0.92 in [0.9, 0.95), 0.97 and 1 in [0.95, 1].
-    assert [n for n, count in enumerate(gate.counts) for _ in range(count)] == [1, 18, 19, 19]
-    assert gate.mean == pytest.approx(0.74)
-    assert gate.share_wide_open == 0.75
-    assert gate.mean_with_history == pytest.approx((0.07 + 0.92) / 2)
-    assert gate.mean_without_history == pytest.approx((0.97 + 1) / 2)
-    # Of the two with history, the related one has the narrower gate.
-    assert (gate.mean_related, gate.mean_unrelated) == (pytest.approx(0.07), pytest.approx(0.92))
-    assert gate.related_auc == 0
-    assert gate_distribution(GATE, LENGTHS, np.array([False, False, True, False])).related_auc == 1
-    assert gate_distribution(GATE, LENGTHS, np.ones(4, bool)).related_auc is None
-
-
-def test_gate_a_little_over_one_is_counted():
-    assert sum(gate_distribution(np.array([1.0000001, 1], np.float32), LENGTHS[:2], np.ones(2, bool)).counts) == 2
-
-
-def test_history_is_related_by_labels_or_a_short_turn():
-    # One conversation of turns with the keys 1 to 6, the odd ones targets; then another with the same turns.
-    keys = np.array([[1, 0, 0, 0], [3, 2, 1, 0], [5, 4, 3, 2], [7, 6, 5, 4], [1, 0, 0, 0], [9, 8, 1, 0]])
-    labels = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]], bool)
-    lengths = np.where(keys > 0, 9, 0)
-    windows = dataclasses.replace(
-        predictions_of(), labels=labels, turn_keys=keys, turn_lengths=lengths,
-        turn_indices=np.array([0, 2, 4, 6, 0, 2]), conversation_ids=np.array(["a", "a", "a", "a", "b", "b"]))
-    # The third shares a label with a turn that its history no longer holds; the fourth with one out of sight.
-    assert related_to_history(windows).tolist() == [False, False, False, False, False, False]
-    wider = dataclasses.replace(windows, turn_keys=np.array([[1, 0, 0, 0, 0], [3, 2, 1, 0, 0], [5, 4, 3, 2, 1],
-                                                             [7, 6, 5, 4, 3], [1, 0, 0, 0, 0], [9, 8, 1, 0, 0]]))
-    assert related_to_history(wider).tolist() == [False, False, True, True, False, False]
-    short = dataclasses.replace(windows, turn_lengths=np.where(keys == 9, 4, lengths))
-    assert related_to_history(short).tolist() == [False, False, False, False, False, True]
-
-
 def test_agrees_with_scikit_learns_report():
-    names = ["a", "b", "c", "d"]
-    predictions = random_predictions(200, names)
-    thresholds = np.array([0.2, 0.4, 0.6, 0.8])
-    evaluation = evaluate_predictions(predictions, thresholds)
-    expected = classification_report(predictions.labels, predictions.scores >= thresholds, target_names=names,
+    predictions = random_predictions(thresholds=np.array([0.25, 0.4, 0.6, 0.8], np.float32))
+    evaluation = evaluation_of(predictions)
+    expected = classification_report(predictions.labels, predictions.predicted, target_names=predictions.label_names,
                                      output_dict=True, zero_division=0)
     got = {label.label: label for label in evaluation.per_label}
     got |= {"micro avg": evaluation.micro, "macro avg": evaluation.macro, "weighted avg": evaluation.weighted}
     for name, scores in got.items():
         assert (scores.precision, scores.recall, scores.f1) == pytest.approx(
             (expected[name]["precision"], expected[name]["recall"], expected[name]["f1-score"])), name
-    assert [label.threshold for label in evaluation.per_label] == thresholds.tolist()
+    assert [label.threshold for label in evaluation.per_label] == predictions.thresholds.tolist()
 
 
 def test_single_label_counts_its_positive_class_alone():
     # Label A of the table above: TP 1, FP 1, FN 1, and TN 1, which no figure but the accuracies may count.
-    evaluation = evaluate_predictions(predictions_of(TRUE[:, :1], SCORES[:, :1], ["A"]), HALF[:1])
+    evaluation = evaluation_of(predictions_of(TRUE[:, :1], SCORES[:, :1], ["A"]))
     for average in (evaluation.micro, evaluation.macro, evaluation.weighted):
         assert dataclasses.astuple(average) == (0.5, 0.5, 0.5)
     assert len(evaluation.per_label) == 1
@@ -186,53 +118,117 @@ def test_single_label_counts_its_positive_class_alone():
 @pytest.mark.parametrize("said", [False, True])
 def test_nothing_true(labels, said):
     scores = np.full((4, labels), 0.9 if said else 0.1, np.float32)
-    evaluation = evaluate_predictions(
-        predictions_of(np.zeros((4, labels), bool), scores, ["A", "B", "C"][:labels]), HALF[:labels])
+    evaluation = evaluation_of(predictions_of(np.zeros((4, labels), bool), scores, ["A", "B", "C"][:labels]))
     assert dataclasses.astuple(evaluation.micro) == dataclasses.astuple(evaluation.weighted) == (0, 0, 0)
     assert evaluation.exact_match == (0 if said else 1)
     assert evaluation.average_precision_micro is None
     assert evaluation.average_precision_macro is None
+    assert evaluation.curves == evaluation.confusions == []
+    assert {found.micro_f1 for found in evaluation.slices} == {None}
+    assert evaluation.intervals["weighted_f1"] == (0, 0)
+    assert [set(label.intervals.values()) for label in evaluation.per_label] == [{None}] * labels
 
 
 @pytest.mark.parametrize("labels", [1, 3])
 def test_everything_true_and_said(labels):
     ones = np.ones((4, labels), np.float32)
-    evaluation = evaluate_predictions(predictions_of(ones > 0, ones, ["A", "B", "C"][:labels]), HALF[:labels])
+    evaluation = evaluation_of(predictions_of(ones > 0, ones, ["A", "B", "C"][:labels]))
     assert dataclasses.astuple(evaluation.macro) == (1, 1, 1)
     assert evaluation.exact_match == 1
     assert evaluation.labels_per_turn.true == [0] * labels + [4]
 
 
 def test_no_history_slots():
-    evaluation = evaluate_predictions(
-        predictions_of(attention=np.zeros((4, 0), np.float32), turn_lengths=LENGTHS[:, :1]), HALF)
-    assert evaluation.attention.mean == []
+    evaluation = evaluation_of(predictions_of(attention=np.zeros((4, 0), np.float32), turn_lengths=LENGTHS[:, :1],
+                                              turn_keys=LENGTHS[:, :1], speakers=np.full((4, 1), 3)))
+    assert evaluation.attention.mean == evaluation.attention.by_speaker == []
+    assert {turns.mean_all_slots for turns in evaluation.attention.by_relation} == {None}
     assert evaluation.attention.uniform is None
     assert evaluation.gate.mean_with_history is None
 
 
-def test_scores_at_the_threshold_are_predictions_in_the_precision_of_the_scores():
-    scores = np.array([[0.3, 0.3]], np.float32)
-    # As float64, float32's 0.3 is above 0.3; the exported model does not see that difference.
-    assert predicted_labels(scores, np.array([0.3, 0.30000001])).tolist() == [[True, True]]
-    assert predicted_labels(scores, np.array([0.31, 0.29])).tolist() == [[False, True]]
+def test_coverage_and_calibration():
+    evaluation = evaluation_of(predictions_of(raw_scores=np.full((4, 3), 0.6, np.float32)))
+    # The true labels rank 1st; 1st and 2nd; none; 1st: (1 + 2 + 0 + 1) / 4.
+    assert evaluation.coverage_error == 1
+    assert evaluation.calibration_error == evaluation.calibration.after.calibration_error
+    # 12 decisions of score 0.6, of which 4 are true.
+    assert evaluation.calibration.before.calibration_error == pytest.approx(0.6 - 4 / 12)
+    assert evaluation.brier_score == pytest.approx(np.square(SCORES - TRUE).mean())
+
+
+def test_intervals_hold_the_figures():
+    predictions = random_predictions(windows=400, conversations=80)
+    evaluation = evaluation_of(predictions)
+    figures = {name: getattr(evaluation, name) for name in evaluation.intervals if hasattr(evaluation, name)}
+    figures |= {f"{average}_{score}": getattr(getattr(evaluation, average), score)
+                for average in ("micro", "macro", "weighted") for score in ("precision", "recall", "f1")}
+    assert set(figures) == set(MEASURES) == set(evaluation.intervals)
+    for name, (low, high) in evaluation.intervals.items():
+        assert low < figures[name] < high and high - low < 0.4, name
+    for label in evaluation.per_label:
+        assert set(label.intervals) == {"precision", "recall", "f1", "average_precision"}
+        for name, (low, high) in label.intervals.items():
+            assert low < getattr(label, name) < high
+    assert evaluation_of(predictions).intervals == evaluation.intervals
+
+
+def test_intervals_of_means_are_those_of_plain_resampling():
+    predictions = random_predictions(windows=60, conversations=12)
+    conversations, weights = bootstrap.conversation_weights(predictions.conversation_ids)
+    expected = {name: [] for name in ("exact_match", "hamming_loss", "coverage_error", "calibration_error")}
+    for drawn in weights:
+        rows = np.repeat(np.arange(60), drawn[conversations])
+        labels, scores = predictions.labels[rows], predictions.scores[rows]
+        wrong = predictions.predicted[rows] != labels
+        expected["exact_match"].append(1 - wrong.any(axis=1).mean())
+        expected["hamming_loss"].append(wrong.mean())
+        expected["coverage_error"].append(metrics.coverage_error(labels, scores))
+        expected["calibration_error"].append(reliability(labels, scores).calibration_error)
+    intervals = evaluation_of(predictions).intervals
+    for name, values in expected.items():
+        assert intervals[name] == pytest.approx(bootstrap.interval(np.array(values))), name
+
+
+def test_one_conversation_has_no_intervals():
+    evaluation = evaluation_of(predictions_of(conversation_ids=np.array(["c"] * 4)))
+    assert set(evaluation.intervals) == set(MEASURES)
+    assert set(evaluation.intervals.values()) == {None}
+    assert [set(label.intervals.values()) for label in evaluation.per_label] == [{None}] * 3
+    assert {found.micro_f1_interval for found in evaluation.slices} == {None}
+
+
+def test_labels_that_only_the_model_or_only_the_data_know():
+    evaluation = evaluation_of(predictions_of(missing_labels=["B"], extra_labels=["D"]))
+    assert (evaluation.missing_labels, evaluation.extra_labels) == (["B"], ["D"])
+    assert [label.predicted for label in evaluation.per_label] == [2, 0, 1]
+
+
+def test_what_is_found_elsewhere_is_passed_on():
+    predictions = random_predictions()
+    splits = [split_summary("test", predictions, 300)]
+    ablations = [input_ablation("history dropped", predictions, predictions)]
+    evaluation = evaluate_predictions(predictions, SPEAKER_NAMES, splits, ablations)
+    assert evaluation.splits == splits and evaluation.ablations == ablations
+    assert (splits[0].windows, splits[0].of, splits[0].micro) == (200, 300, evaluation.micro)
+    assert (splits[0].macro, splits[0].exact_match) == (evaluation.macro, evaluation.exact_match)
 
 
 def test_no_windows():
     with pytest.raises(DataRefused, match="no windows"):
-        evaluate_predictions(predictions_of(TRUE[:0], SCORES[:0]), HALF)
+        evaluation_of(predictions_of(TRUE[:0], SCORES[:0]))
 
 
 def test_no_labels():
     with pytest.raises(DataRefused, match="no labels"):
-        evaluate_predictions(predictions_of(TRUE[:, :0], SCORES[:, :0], []), HALF[:0])
+        evaluation_of(predictions_of(TRUE[:, :0], SCORES[:, :0], []))
 
 
-@pytest.mark.parametrize("name", ["scores", "attention", "gate"])
+@pytest.mark.parametrize("name", ["scores", "raw_scores", "attention", "gate"])
 def test_not_a_number(name):
     predictions = predictions_of()
     values = getattr(predictions, name).copy()
     values[2:] = np.nan
-    message = f"the model's {name} must be finite numbers, but 2 of 4 windows hold .* first conversation 'c1', turn 2"
+    message = f"the model must give finite numbers, but {name.replace('_', ' ')} of 2 of 4 windows .* 'c1', turn 2"
     with pytest.raises(TurnwiseError, match=message):
-        evaluate_predictions(dataclasses.replace(predictions, **{name: values}), HALF)
+        evaluation_of(dataclasses.replace(predictions, **{name: values}))

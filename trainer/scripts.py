@@ -7,7 +7,7 @@ import unicodedata
 MIXED = "mixed"
 NONE = "none"
 # A word of Latin letters in a Chinese sentence does not make it a mixed one.
-DOMINANT_SHARE = 0.9
+DOMINANT_SHARE = 0.75
 
 _WIDTHS = ("FULLWIDTH", "HALFWIDTH")
 _NAMES = {"CJK": "Han", "IDEOGRAPHIC": "Han", "HIRAGANA": "Japanese", "KATAKANA": "Japanese"}
