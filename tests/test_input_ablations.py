@@ -11,7 +11,7 @@ from trainer.input_ablations import input_ablation
 
 def ablated(predictions, count):
     """The first windows again, the scores of the first label lowered."""
-    factors = np.append(0.75, np.ones(len(predictions.label_names) - 1)).astype(np.float32)
+    factors = np.append(0.6, np.ones(len(predictions.label_names) - 1)).astype(np.float32)
     return random_predictions(
         count, conversation_ids=predictions.conversation_ids[:count], labels=predictions.labels[:count],
         scores=(predictions.scores * factors)[:count])
