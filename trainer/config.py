@@ -125,7 +125,7 @@ class Config:
     threshold: float = _number(0.5, 0, 1)  # the training's own figures count a label as said from this score on
     calibration: str = "none"  # calibration.CALIBRATIONS: from scores to probabilities, learnt on validation windows
     threshold_policy: str = "fixed:0.5"  # or max_f1, precision_at_least:P, recall_at_least:R: on validation windows
-    threshold_shrinkage: float = _number(50.0, 0)  # positives that want the common threshold, for each label
+    threshold_shrinkage: float = _number(100.0, 0)  # positives that want the common threshold, for each label
     shuffle_buffer: int = _number(4096, 1)  # conversations shuffled at a time
     seed: int = _number(20200701, 0, 2**31 - 1)  # of weights, order and dropout
 
