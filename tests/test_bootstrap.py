@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from trainer import bootstrap
+from trainer.calibration_measures import bin_gaps
 
 IDS = np.array(["b", "a", "a", "c", "b", "b"])
 
@@ -91,6 +92,25 @@ def test_interval():
     assert bootstrap.interval(values) == pytest.approx((2.5, 97.5))
     assert bootstrap.interval(np.append(values, np.nan), confidence=0.9) == pytest.approx((5, 95))
     assert bootstrap.interval(np.full(3, np.nan)) is None
+
+
+def test_interval_of_a_distance_is_mirrored_and_holds_the_figure():
+    replicates = np.linspace(3, 5, 101)
+    assert bootstrap.interval_of_distance(3.5, replicates) == pytest.approx((7 - 4.95, 7 - 3.05))
+    assert bootstrap.interval_of_distance(2.0, replicates) == (0, 2)
+
+
+def test_interval_of_a_distance_from_the_truth_itself_reaches_0():
+    # Scores that are right in the mean: all of the calibration error is chance.
+    random = np.random.default_rng(2)
+    scores = random.random((600, 3))
+    labels = random.random(scores.shape) < scores
+    conversations, weights = bootstrap.conversation_weights(np.arange(600).astype(str))
+    gaps = bin_gaps(labels, scores)
+    replicates = np.abs(bootstrap.totals(weights, gaps)).sum(axis=1)
+    figure = np.abs(gaps.sum(axis=0)).sum()
+    assert bootstrap.interval_of_distance(figure, replicates)[0] == 0
+    assert bootstrap.interval(replicates)[0] > 0.7 * figure
 
 
 def test_interval_holds_the_truth_about_as_often_as_it_says():

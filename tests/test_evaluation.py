@@ -186,6 +186,9 @@ def test_intervals_of_means_are_those_of_plain_resampling():
         expected["coverage_error"].append(metrics.coverage_error(labels, scores))
         expected["calibration_error"].append(reliability(labels, scores).calibration_error)
     intervals = evaluation_of(predictions).intervals
+    low, high = bootstrap.interval(np.array(expected.pop("calibration_error")))
+    error = reliability(predictions.labels, predictions.scores).calibration_error
+    assert intervals["calibration_error"] == pytest.approx((2 * error - high, 2 * error - low))
     for name, values in expected.items():
         assert intervals[name] == pytest.approx(bootstrap.interval(np.array(values))), name
 

@@ -177,13 +177,32 @@ def average_precision_replicates(
 
 
 def interval(replicates: np.ndarray, confidence: float = CONFIDENCE) -> Interval | None:
-    """The percentile interval of a measure's replicates float [R], those that are NaN left out; None when all are."""
+    """The percentile interval of a measure's replicates float [R], those that are NaN left out; None when all are.
+
+    Errors that the sample has none of can't be drawn: the interval of a share of 1 is (1, 1), however small the sample.
+    """
     defined = replicates[~np.isnan(replicates)]
     if not len(defined):
         return None
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(defined, (tail, 1.0 - tail))
     return float(low), float(high)
+
+
+def interval_of_distance(figure: float, replicates: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
+    """An interval for a sum of absolute values.
+
+    Chance adds to it: replicates lie above the figure, as the figure itself lies above the truth. So this is the basic
+    bootstrap interval, the percentiles mirrored at the figure (Davison and Hinkley 1997, equation 5.6), cut at 0 and
+    widened to the figure where that lies above it.
+
+    Args:
+        figure: of the sample.
+        replicates: of the figure, float [R].
+        confidence: how often the interval ought to hold the truth.
+    """
+    low, high = interval(replicates, confidence)
+    return max(0.0, 2.0 * figure - high), max(figure, 2.0 * figure - low)
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from trainer.bootstrap import (
     conversation_weights,
     counts_by_conversation,
     interval,
+    interval_of_distance,
     score_replicates,
     sums_by_conversation,
     totals,
@@ -30,7 +31,7 @@ LABEL_MEASURES = (*Scores._fields, "average_precision")
 def evaluation_intervals(
     predictions: Predictions,
 ) -> tuple[dict[str, Interval | None], list[dict[str, Interval | None]]]:
-    """95 % percentile bootstrap intervals over conversations.
+    """95 % bootstrap intervals over conversations, by percentiles, that of the calibration error mirrored.
 
     Returns:
         {measure: interval} for `MEASURES`, and for each label {measure: interval} for `LABEL_MEASURES`; None where the
@@ -76,8 +77,13 @@ def _mean_intervals(predictions: Predictions, conversations: np.ndarray, weights
     windows = totals(weights, np.bincount(conversations, minlength=weights.shape[1]))
     drawn = {name: totals(weights, sums_by_conversation(values, conversations, weights.shape[1]))
              for name, values in sums.items()}
-    drawn["calibration_error"] = np.abs(drawn["calibration_error"]).sum(axis=1)
-    return {"coverage_error": None, **{name: interval(values / windows) for name, values in drawn.items()}}
+    gaps = drawn.pop("calibration_error")
+    error = float(np.abs(sums["calibration_error"].sum(axis=0)).sum() / len(wrong))
+    return {
+        "coverage_error": None,
+        **{name: interval(values / windows) for name, values in drawn.items()},
+        "calibration_error": interval_of_distance(error, np.abs(gaps).sum(axis=1) / windows),
+    }
 
 
 def _defined_mean(values: np.ndarray) -> np.ndarray:
