@@ -23,7 +23,7 @@ INK, RULE, TRUE, PREDICTED = "#333333", "#bbbbbb", "#2b6cb0", "#dd8a2e"
 DARK_COLORS = {INK: "#dcdcdc", RULE: "#4a4f55", TRUE: "#6aa9e9", PREDICTED: "#f0ab5b"}
 
 # Inches. Narrow, so that the text is still legible when a phone shrinks the image to its width.
-WIDTH = 5.4
+WIDTH = 4.9
 FONT_POINTS = 10
 MAX_BARS = 40
 MAX_NAME_EMS = 14

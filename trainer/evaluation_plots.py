@@ -31,6 +31,8 @@ from trainer.precision_recall import PrecisionRecallCurve
 
 # The strongest colour of a heat map still lets dark text on it be read.
 MAX_HEAT = 0.6
+# Inches, so that plots of the labels that stand side by side have them at the same heights.
+ROW, ABOVE = 0.3, 0.35
 SMALL_POINTS = FONT_POINTS - 1
 
 
@@ -38,7 +40,7 @@ def label_distribution(labels: Sequence[LabelScores]) -> str:
     """Windows that bear each label, true beside predicted; the first `MAX_BARS` labels."""
     shown = labels[:MAX_BARS]
     with style("labels"):
-        figure, axes = bars_figure([label.label for label in shown], row=0.34, above=0.35)
+        figure, axes = bars_figure([label.label for label in shown], row=ROW, above=ABOVE)
         bars(axes, [label.support for label in shown], TRUE, offset=-0.2, height=0.38, name="true")
         bars(axes, [label.predicted for label in shown], PREDICTED, offset=0.2, height=0.38, name="predicted")
         axes.xaxis.set_major_locator(_whole_numbers())
@@ -51,7 +53,7 @@ def label_f1(labels: Sequence[LabelScores]) -> str:
     """F1 of each label with its interval, and its support written beside; the first `MAX_BARS` labels."""
     shown = labels[:MAX_BARS]
     with style("f1"):
-        figure, axes = bars_figure([label.label for label in shown], row=0.26)
+        figure, axes = bars_figure([label.label for label in shown], row=ROW, above=ABOVE)
         bars(axes, [label.f1 for label in shown], TRUE, height=0.6)
         for row, label in enumerate(shown):
             _whisker(axes, label.intervals["f1"], row)
@@ -100,6 +102,7 @@ def reliability_diagram(calibration: Calibration) -> str:
         legend_above(axes)
         counts.set_yscale("log", nonpositive="clip")
         counts.minorticks_off()
+        counts.yaxis.set_major_formatter("{x:,.0f}")
         counts.set(xlabel="probability (dashed: perfect calibration)", ylabel="decisions")
         return svg(figure, "reliability", "Reliability diagram before and after calibration")
 
@@ -135,7 +138,7 @@ def gate_histogram(gate: Gate) -> str:
         without = [total - related - other for total, related, other in
                    zip(gate.counts, gate.counts_related, gate.counts_unrelated, strict=True)]
         below = [0] * len(middles)
-        for name, counts, color, alpha in (("history that ought to matter", gate.counts_related, TRUE, 1.0),
+        for name, counts, color, alpha in (("history should matter", gate.counts_related, TRUE, 1.0),
                                            ("other history", gate.counts_unrelated, PREDICTED, 1.0),
                                            ("none", without, INK, 0.35)):
             if any(counts):

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import itertools
+import json
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,9 @@ from trainer.drawing import MAX_BARS
 from trainer.evaluation import Evaluation
 from trainer.pages import environment, json_text, write_files
 from trainer.plots import learning_curves
+from trainer.report_schema import LEFT_OUT, SCHEMA_VERSION, report_schema
 from trainer.report_sections import INTERVAL_NOTE, Report, Subject, attention_rows, by_support, headline, sections
 from trainer.worst_errors import WorstError
-
-SCHEMA_VERSION = 2
 
 
 def write_report(
@@ -46,6 +46,7 @@ def write_report(
         "gate.json": json_text(values["gate"]),
         "per_label.csv": per_label_csv(evaluation),
         "report.json": json_text(values),
+        "report_schema.json": json_text(report_schema()),
         "report.md": render_markdown(report),
         "report.html": render_html(report),
     })
@@ -53,21 +54,18 @@ def write_report(
 
 
 def report_values(report: Report) -> dict[str, Any]:
-    """What report.json holds, see report_schema.json: plain values, None where a measure is not defined."""
-    return {
-        "schema_version": SCHEMA_VERSION, **dataclasses.asdict(report.subject),
-        **_plain(dataclasses.asdict(report.evaluation)), "history": _plain(report.history),
-        "worst_errors": [_plain(dataclasses.asdict(error)) for error in report.worst_errors],
+    """What report.json holds, see `report_schema`: plain values, None where a measure is not defined."""
+    values = {
+        "schema_version": SCHEMA_VERSION, **dataclasses.asdict(report.subject), **dataclasses.asdict(report.evaluation),
+        "history": {name: [value if math.isfinite(value) else None for value in curve]
+                    for name, curve in report.history.items()},
+        "worst_errors": [dataclasses.asdict(error) for error in report.worst_errors],
     }
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it: lists for tuples, None for what is no finite number."""
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    for error in values["worst_errors"]:
+        for name in LEFT_OUT:
+            del error["window"][name]
+    # As it is read again: lists for tuples.
+    return json.loads(json_text(values))
 
 
 def per_label_csv(evaluation: Evaluation) -> str:

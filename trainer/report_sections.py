@@ -20,11 +20,11 @@ from trainer.worst_errors import WorstError
 
 INTERVAL_NOTE = ("Ranges are 95 % intervals: how far a figure would move on other conversations of the same kind, by "
                  "a bootstrap over the conversations.")
-# How the values of a dimension of `slices` are headed.
+# Titles of the tables of `slices`, and what heads their first columns.
 DIMENSIONS = {
-    "labels": "Labels a window", "turn index": "Place in the conversation", "history turns": "Turns of history",
-    "speaker": "Speaker of the current turn", "script": "Script of the current turn",
-    "tokens": "Tokens of the current turn",
+    "labels": ("Labels a window", "labels"), "turn index": ("Place in the conversation", "turn"),
+    "history turns": ("Turns of history", "turns"), "speaker": ("Speaker of the current turn", "speaker"),
+    "script": ("Script of the current turn", "script"), "tokens": ("Tokens of the current turn", "tokens"),
 }
 
 
@@ -128,7 +128,7 @@ def sections(report: Report) -> list[Section]:
     parts = [
         _overall(evaluation), _labels(evaluation), _calibration(evaluation), _slices(evaluation.slices),
         _confusions(evaluation.confusions), _attention(evaluation.attention), _gate(evaluation.gate),
-        _ablations(evaluation.ablations), _training(report.history), _errors(report.worst_errors),
+        _ablations(evaluation.ablations, evaluation.per_label), _training(report.history), _errors(report.worst_errors),
     ]
     return [part for part in parts if part]
 
@@ -232,16 +232,14 @@ def _calibration(evaluation: Evaluation) -> Section:
         ])
 
 
-def _slices(slices: Sequence[Slice]) -> Section | None:
-    dimensions = dict.fromkeys(one.dimension for one in slices)
+def _slices(slices: Sequence[Slice]) -> Section:
     tables = [
-        Table((dimension, "windows", "micro F1", "macro F1", "exact match"),
+        Table((head, "windows", "micro F1", "macro F1", "exact match"),
               [[one.value, one.windows, Measure(one.micro_f1, one.micro_f1_interval, bar=True), Measure(one.macro_f1),
-                Measure(one.exact_match)] for one in slices if one.dimension == dimension],
-              title=DIMENSIONS.get(dimension, dimension))
-        for dimension in dimensions]
+                Measure(one.exact_match)] for one in slices if one.dimension == dimension], title=title)
+        for dimension, (title, head) in DIMENSIONS.items()]
     return Section("slices", "Parts of the windows", [
-        "The macro F1 of a part is over the labels that some window of it bears."], tables) if tables else None
+        "The macro F1 of a part is over the labels that some window of it bears."], tables)
 
 
 def _confusions(confusions: Sequence[Confusion]) -> Section | None:
@@ -310,15 +308,15 @@ def _gate(gate: Gate) -> Section:
     ])
 
 
-def _ablations(ablations: Sequence[InputAblation]) -> Section | None:
+def _ablations(ablations: Sequence[InputAblation], labels: Sequence[LabelScores]) -> Section | None:
     if not ablations:
         return None
     overall = [[one.name, one.windows, Measure(one.micro_f1),
                 Measure(one.micro_f1_change, one.micro_f1_change_interval, signed=True), Measure(one.macro_f1),
                 Measure(one.macro_f1_change, one.macro_f1_change_interval, signed=True)] for one in ablations]
-    by_label = zip(*(one.labels for one in ablations), strict=True)
-    rows = [[changes[0].label, *(Measure(change.f1_change, change.interval, signed=True) for change in changes)]
-            for changes in by_label]
+    by_label = [{change.label: Measure(change.f1_change, change.interval, signed=True) for change in one.labels}
+                for one in ablations]
+    rows = [[label.label, *(changes[label.label] for changes in by_label)] for label in by_support(labels)]
     return Section("ablations", "What the model needs", [
         "The same model on the same windows with something taken from them: below 0 the model needs what was taken."], [
         Table(("taken away", "windows", "micro F1", "change", "macro F1", "change"), overall),
