@@ -1,62 +1,25 @@
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from schemas import data_directory, model_directory
-from schemas.data_directory import Books, Manifest, Shard
+from schemas import model_directory
+from schemas.data_directory import read_manifest
 from schemas.exit_status import DataRefused, UsageError
+from tests.data_directories import LABELS, make_windows, small_data_directory, write_data_directory
+from tests.made_predictions import random_predictions
 from trainer import evaluate, predictions
-from trainer.predictions import Predictions
+from trainer.changes import CHANGES
+from trainer.config import load_config
+from trainer.training import train
 
-
-@pytest.fixture
-def data_dir(tmp_path):
-    """A data directory with two labels, windows in test and validation and none in train; its shards are not there."""
-    directory = tmp_path / "data"
-    directory.mkdir()
-    windows = {"train": 0, "validation": 3, "test": 4}
-    shards = tuple(Shard(data_directory.shard_name(split, 0, 1), split, n, "") for split, n in windows.items())
-    manifest = Manifest((), shards, 10, 8, 5, 2, ("user",), ("user",), (), Books(7, {}, 0, 7, windows, {}))
-    (directory / data_directory.MANIFEST).write_text(manifest.to_json(), "utf-8")
-    (directory / data_directory.LABELS).write_text(json.dumps({"labels": ["问候", "book"]}), "utf-8")
-    (directory / data_directory.COMPLETED).touch()
-    return directory
-
-
-def write_config(model_dir, labels):
-    config = {"config": {"threshold": 0.25}, "data": {"labels": labels}}
-    (model_dir / model_directory.CONFIG).write_text(json.dumps(config), "utf-8")
-
-
-@pytest.fixture
-def model_dir(tmp_path):
-    """A model directory without a model, threshold 0.25."""
-    directory = tmp_path / "model"
-    directory.mkdir()
-    write_config(directory, ["问候", "book"])
-    (directory / model_directory.HISTORY).write_text(json.dumps({"epoch": 2, "history": {"loss": [0.5, 0.4]}}), "utf-8")
-    (directory / model_directory.COMPLETED).touch()
-    return directory
-
-
-@pytest.fixture(autouse=True)
-def predict(monkeypatch):
-    """Stands for the model: one window, both labels true, the scores 0.3 and 0.2."""
-    asked = []
-
-    def fake(model_dir, data_dir, split):
-        asked.append(split)
-        lengths = np.array([[2, 0, 0, 0, 0, 0]])
-        return Predictions(["问候", "book"], np.array([[True, True]]), np.array([[0.3, 0.2]], np.float32),
-                           np.full((1, 5), 0.2, np.float32), np.array([0.5], np.float32), lengths, lengths,
-                           np.array(["c"]), np.array([0]))
-
-    monkeypatch.setattr(predictions, "predict", fake)
-    return asked
+SETTINGS = ["embedding_dim=6", "units=4", "epochs=2", "global_batch_size=16"]
+FILES = {"report.html", "report.md", "report.json", "per_label.csv", "attention.json", "gate.json", "report_schema.json",
+         "thresholds.json"}
 
 
 def arguments(*flags):
@@ -64,68 +27,143 @@ def arguments(*flags):
     parser.add_argument("--model_dir")
     parser.add_argument("--data_dir")
     evaluate.add_arguments(parser)
-    return parser.parse_args(flags)
+    return parser.parse_args([str(flag) for flag in flags])
 
 
-def test_run_writes_the_report_and_says_where(model_dir, data_dir, capsys, predict):
-    evaluate.run(arguments("--model_dir", str(model_dir), "--data_dir", str(data_dir)))
-    values = json.loads((model_dir / "evaluation" / "report.json").read_text("utf-8"))
-    assert predict == ["test"]
-    assert (values["model"], values["data"], values["split"]) == (str(model_dir), str(data_dir), "test")
-    # One of two labels said at 0.25: precision 1, recall 1/2, F1 2/3 in the micro average.
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model directory and its data directory."""
+    path = tmp_path_factory.mktemp("evaluate")
+    small_data_directory(path / "data")
+    train(str(path / "data"), str(path / "model"), load_config("default", None, SETTINGS))
+    return path / "model", path / "data"
+
+
+@pytest.fixture(scope="module")
+def report(trained):
+    """What report.json holds of the trained model's test split."""
+    model, data = trained
+    evaluate.evaluate(model, data, "test", model / "evaluation")
+    return json.loads((model / "evaluation" / "report.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def predict(monkeypatch):
+    """Stands for the model; keeps what it was asked for."""
+    asked = []
+
+    def fake(model_dir, data_dir, split, change=None, limit=None):
+        asked.append((split, change, limit))
+        windows = sum(shard.records for shard in read_manifest(data_dir).shards_of(split))
+        return random_predictions(min(windows, limit or windows), names=LABELS, seed=len(split))
+
+    monkeypatch.setattr(predictions, "predict", fake)
+    return asked
+
+
+def test_a_real_model(trained, report):
+    model, data = trained
+    windows = read_manifest(data).books.windows
+    assert {path.name for path in (model / "evaluation").iterdir()} == FILES
+    assert (report["model"], report["data"], report["split"]) == (str(model), str(data), "test")
+    assert report["windows"] == windows["test"]
+    assert {found["split"]: (found["windows"], found["of"]) for found in report["splits"]} == {
+        split: (count, count) for split, count in windows.items()}
+    test = next(found for found in report["splits"] if found["split"] == "test")
+    assert (test["micro"], test["macro"], test["exact_match"]) == (
+        report["micro"], report["macro"], report["exact_match"])
+    assert [(found["name"], found["windows"]) for found in report["ablations"]] == [
+        (name, windows["test"]) for name in CHANGES]
+    speakers = {found["value"] for found in report["slices"] if found["dimension"] == "speaker"}
+    assert speakers == {"agent", "(none)"}  # the latter of turns without words
+    for error in report["worst_errors"]:
+        said, borne = set(error["predicted"]), set(error["window"]["labels"])
+        assert said != borne and said | borne <= set(error["scores"]) and error["window"]["texts"][0]
+
+
+def test_a_saved_model_is_asked_with_raw_texts_and_gives_the_same(trained, report, tmp_path):
+    model, data = trained
+    shutil.copytree(model / model_directory.SAVED_MODEL, tmp_path / "alone")
+    found = evaluate.evaluate(tmp_path / "alone", data, "test", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"thresholds.json"}
+    for name in ("micro", "macro", "exact_match", "confusions"):
+        assert found[name] == report[name]
+    assert found["attention"]["mean"] == pytest.approx(report["attention"]["mean"], abs=1e-5)
+    assert found["history"] == {} and report["history"]
+
+
+def test_run_writes_the_report_and_says_where(trained, tmp_path, capsys, predict):
+    model, data = trained
+    out = tmp_path / "out"
+    evaluate.run(arguments("--model_dir", model, "--data_dir", data, "--output_dir", out))
+    values = json.loads((out / "report.json").read_text("utf-8"))
     printed = capsys.readouterr().out.splitlines()
-    assert printed[2].split() == ["micro", "1.0000", "0.5000", "0.6667"]
-    assert printed[-1] == f"report: {model_dir / 'evaluation' / 'report.html'}"
-    assert "Learning curves" in (model_dir / "evaluation" / "report.html").read_text("utf-8")
+    assert printed[0] == f"{values['windows']} windows of {values['conversations']} conversations, test split"
+    low, high = values["intervals"]["micro_f1"]
+    assert printed[2].split() == ["micro", *(f"{values['micro'][name]:.4f}" for name in ("precision", "recall", "f1")),
+                                  f"{low:.4f}", "to", f"{high:.4f}"]
+    assert [line.split()[0] for line in printed[2:7]] == ["micro", "macro", "weighted", "exact", "calibration"]
+    assert printed[-1] == f"report: {out / 'report.html'}"
 
 
-def test_thresholds_are_the_models(model_dir, data_dir, tmp_path):
-    evaluate.evaluate(model_dir, data_dir, "test", tmp_path / "out")
-    thresholds = json.loads((tmp_path / "out" / "thresholds.json").read_text("utf-8"))
-    assert thresholds == {"问候": 0.25, "book": 0.25}
+def test_other_splits_and_ablations_are_scored_on_some_windows_only(trained, tmp_path, predict, monkeypatch):
+    monkeypatch.setattr(evaluate, "MOST_WINDOWS", 20)
+    model, data = trained
+    found = evaluate.evaluate(model, data, "train", tmp_path)
+    assert predict == [("train", None, None), ("validation", None, 20), ("test", None, 20),
+                       *(("train", change, 20) for change in CHANGES.values())]
+    windows = read_manifest(data).books.windows
+    assert {one["split"]: (one["windows"], one["of"]) for one in found["splits"]} == {
+        "train": (windows["train"],) * 2, "validation": (20, windows["validation"]), "test": (20, windows["test"])}
+    assert {ablation["windows"] for ablation in found["ablations"]} == {20}
 
 
-def test_another_split_goes_below_the_tests(model_dir, data_dir, predict):
-    evaluate.run(arguments("--model_dir", str(model_dir), "--data_dir", str(data_dir), "--split", "validation"))
-    assert predict == ["validation"]
-    assert (model_dir / "evaluation" / "validation" / "report.html").is_file()
-    assert not (model_dir / "evaluation" / "report.html").exists()
+def test_thresholds_go_with_a_report_that_lies_elsewhere(trained, tmp_path, predict):
+    model, data = trained
+    own = model / model_directory.THRESHOLDS
+    before = own.read_bytes()
+    evaluate.run(arguments("--model_dir", model, "--data_dir", data, "--split", "validation"))
+    assert {path.name for path in (model / "evaluation/validation").iterdir()} == FILES
+    assert (model / "evaluation/validation/thresholds.json").read_bytes() == own.read_bytes() == before
+    shutil.rmtree(model / "evaluation/validation")
 
 
-def test_split_without_windows(model_dir, data_dir, predict):
-    with pytest.raises(DataRefused, match="no windows in its train split"):
-        evaluate.evaluate(model_dir, data_dir, "train", model_dir / "evaluation")
-    assert not predict
-    assert not (model_dir / "evaluation").exists()
+def test_split_without_windows(trained, tmp_path):
+    splits = {"train": make_windows(24, 0, "train-"), "validation": [], "test": make_windows(4, 1, "test-")}
+    write_data_directory(tmp_path / "data", splits)
+    with pytest.raises(DataRefused, match="no windows in its validation split"):
+        evaluate.evaluate(trained[0], tmp_path / "data", "validation", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("labels", "message"), [
-    (["book", "问候"], "their order differs"),
-    (["问候"], r"the model lacks \['book'\]"),
-    (["问候", "book", "pay"], r"the data lack \['pay'\]"),
-    (["问候", "pay"], r"the model lacks \['book'\] and the data lack \['pay'\]"),
-])
-def test_labels_must_be_the_same(model_dir, data_dir, labels, message):
-    write_config(model_dir, labels)
-    with pytest.raises(UsageError, match=message):
-        evaluate.evaluate(model_dir, data_dir, "test", model_dir / "evaluation")
+def test_splits_without_windows_are_not_beside_the_others(trained, tmp_path, predict):
+    splits = {"train": [], "validation": [], "test": make_windows(4, 1, "test-")}
+    write_data_directory(tmp_path / "data", splits)
+    found = evaluate.evaluate(trained[0], tmp_path / "data", "test", tmp_path / "out")
+    assert [one["split"] for one in found["splits"]] == ["test"]
 
 
-@pytest.mark.parametrize("name", [model_directory.COMPLETED, model_directory.CONFIG])
-def test_incomplete_model(model_dir, data_dir, name):
-    (model_dir / name).unlink()
+def test_a_model_that_knows_no_label(trained, tmp_path, monkeypatch):
+    unknown = random_predictions(names=LABELS, missing_labels=list(LABELS))
+    monkeypatch.setattr(predictions, "predict", lambda *args, **kwargs: unknown)
+    with pytest.raises(UsageError, match="knows none of the 4 labels"):
+        evaluate.evaluate(*trained, "test", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_saved_model_has_no_place_for_reports(trained):
+    saved = trained[0] / model_directory.SAVED_MODEL
+    with pytest.raises(UsageError, match="--output_dir"):
+        evaluate.run(arguments("--model_dir", saved, "--data_dir", trained[1]))
+
+
+@pytest.mark.parametrize("name", [model_directory.COMPLETED, model_directory.CONFIG, model_directory.THRESHOLDS])
+def test_incomplete_model(trained, tmp_path, name):
+    model, data = trained
+    shutil.copytree(model, tmp_path / "model")
+    (tmp_path / "model" / name).unlink()
     with pytest.raises(UsageError, match=name):
-        evaluate.evaluate(model_dir, data_dir, "test", model_dir / "evaluation")
-
-
-@pytest.mark.parametrize("config", [
-    {}, [], {"data": {"labels": []}, "config": {}}, {"data": {"labels": []}, "config": {"threshold": "high"}},
-    {"data": {}, "config": {"threshold": 0.5}},
-])
-def test_config_without_what_is_needed(model_dir, data_dir, config):
-    (model_dir / model_directory.CONFIG).write_text(json.dumps(config), "utf-8")
-    with pytest.raises(UsageError, match="lacks data.labels or a number config.threshold"):
-        evaluate.evaluate(model_dir, data_dir, "test", model_dir / "evaluation")
+        evaluate.evaluate(tmp_path / "model", data, "test", tmp_path / "out")
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -133,15 +171,16 @@ def test_config_without_what_is_needed(model_dir, data_dir, config):
      {"loss": [1.0, 0.5]}),
     ('{"history": [1]}', {}), ("{}", {}), ("[1]", {}), ("{", {}), (None, {}),
 ])
-def test_history_is_read_as_far_as_it_can_be(model_dir, text, expected):
-    path = model_dir / model_directory.HISTORY
-    path.unlink() if text is None else path.write_text(text, "utf-8")
-    assert evaluate.read_history(model_dir) == expected
+def test_history_is_read_as_far_as_it_can_be(tmp_path, text, expected):
+    path = tmp_path / model_directory.HISTORY
+    if text is not None:
+        path.write_text(text, "utf-8")
+    assert evaluate.read_history(tmp_path) == expected
 
 
-def test_missing_epochs_of_the_history_are_gaps(model_dir):
-    (model_dir / model_directory.HISTORY).write_text('{"history": {"loss": [1.0, null, NaN]}}', "utf-8")
-    assert np.isnan(evaluate.read_history(model_dir)["loss"]).tolist() == [False, True, True]
+def test_missing_epochs_of_the_history_are_gaps(tmp_path):
+    (tmp_path / model_directory.HISTORY).write_text('{"history": {"loss": [1.0, null, NaN]}}', "utf-8")
+    assert np.isnan(evaluate.read_history(tmp_path)["loss"]).tolist() == [False, True, True]
 
 
 def test_nothing_heavy_is_imported_for_the_flags():

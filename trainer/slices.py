@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from schemas.examples import UNKNOWN_SPEAKER_ID
+from schemas.examples import FIRST_SPEAKER_ID
 from trainer.bootstrap import (
     Interval,
     conversation_weights,
@@ -16,6 +16,7 @@ from trainer.bootstrap import (
     totals,
 )
 from trainer.label_scores import average_of, decisions_of, exact_match, label_f1
+from trainer.memory import UNKNOWN_SPEAKER
 from trainer.predictions import Predictions
 from trainer.scripts import MIXED, NONE, script_of
 
@@ -26,7 +27,7 @@ LABEL_COUNT_BINS = (0, 1, 2, 3, 4, 5)
 # A script of fewer windows than this share is among the others.
 RARE_SCRIPT = 0.005
 OTHER_SCRIPTS = "other"
-UNKNOWN_SPEAKER = "(unseen in training)"
+NO_SPEAKER = "(none)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +82,7 @@ def _dimensions(predictions: Predictions, speakers: Sequence[str]) -> dict[str, 
         "labels": _binned(predictions.labels.sum(axis=1), LABEL_COUNT_BINS),
         "turn index": _binned(predictions.turn_indices, TURN_INDEX_BINS),
         "history turns": _binned(filled.sum(axis=1), range(filled.shape[1] + 1), open_ended=False),
-        "speaker": ([*speakers[:UNKNOWN_SPEAKER_ID], UNKNOWN_SPEAKER, *speakers[UNKNOWN_SPEAKER_ID + 1:]],
-                    predictions.speakers[:, 0]),
+        "speaker": ([NO_SPEAKER, UNKNOWN_SPEAKER, *speakers[FIRST_SPEAKER_ID:]], predictions.speakers[:, 0]),
         "script": _scripts(predictions.texts),
         "tokens": _binned(predictions.turn_lengths[:, 0], TOKEN_BINS),
     }
