@@ -7,7 +7,7 @@ import numpy as np
 
 from schemas.exit_status import TurnwiseError
 from trainer.blessing_policy import Policy
-from trainer.comparison import Comparison, Difference, compare_predictions, spoken
+from trainer.comparison import Comparison, Difference, LabelComparison, compare_predictions, spoken
 from trainer.finite import not_finite
 from trainer.label_scores import average_of, decisions_of, exact_match, label_f1
 from trainer.predictions import Predictions
@@ -15,6 +15,7 @@ from trainer.predictions import Predictions
 # Differences of floating-point figures, such as 0.81 - 0.8, are a little off.
 ROUNDING = 1e-9
 TOO_RARE = "too rare to judge"
+MAY_BE_CHANCE = "may be chance"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,12 +110,12 @@ def floors(candidate: Predictions, policy: Policy) -> Iterator[Check]:
     supports = dict(zip(candidate.label_names, candidate.labels.sum(axis=0).tolist(), strict=True))
     for name, floor in policy.floors.labels.items():
         if name not in f1:
-            yield Check(f"label {name!r}: floor", False, None, floor,
+            yield Check(f"{_f1_of(name)}: floor", False, None, floor,
                         f"the policy has a floor for the label {name!r}, which the data do not have")
         elif supports[name] < policy.min_support:
-            yield _too_rare(f"label {name!r}: floor", supports[name], policy, f1[name], floor)
+            yield _too_rare(f"{_f1_of(name)}: floor", supports[name], policy, f1[name], floor)
         else:
-            yield _floor(f"label {name!r}", f1[name], floor, f", {_counted(supports[name], 'window')}")
+            yield _floor(_f1_of(name), f1[name], floor, f" ({_counted(supports[name], 'window')})")
 
 
 def drops(candidate: Predictions, baseline: Predictions, policy: Policy) -> Iterator[Check]:
@@ -132,32 +133,34 @@ def drops(candidate: Predictions, baseline: Predictions, policy: Policy) -> Iter
             yield _drop(spoken(measure), comparison.overall[measure], limit, policy, _over(comparison))
     if allowed.label_f1 is not None:
         for label in comparison.per_label:
-            name = f"label {label.label!r}"
-            if label.support < policy.min_support:
-                yield _too_rare(f"{name}: drop", label.support, policy, label.f1.a - label.f1.b, allowed.label_f1)
-            else:
-                yield _drop(name, label.f1, allowed.label_f1, policy, _counted(label.support, "window"))
+            yield _label_drop(label, allowed.label_f1, policy)
 
 
 def _floor(name: str, value: float, floor: float, remark: str = "") -> Check:
-    detail = f"F1 of {name}" if name.startswith("label") else name
-    return Check(f"{name}: floor", value >= floor - ROUNDING, value, floor,
-                 f"{detail} is {value:.4f}; the floor is {floor:g}{remark}")
+    """The check of a floor; `name` is what the value is of, `remark` what else is to be said."""
+    detail = f"{name} is {value:.4f}; the floor is {floor:g}{remark}"
+    return Check(f"{name}: floor", value >= floor - ROUNDING, value, floor, detail)
 
 
 def _drop(name: str, difference: Difference, limit: float, policy: Policy, remark: str) -> Check:
-    """The check of a drop; `remark` says of what the figures are."""
+    """The check of a drop; `name` is what the figures are of, `remark` of how much."""
     drop = difference.a - difference.b
-    too_large = drop > limit + ROUNDING
-    by_chance = difference.interval is None or difference.interval[1] >= 0
-    excused = too_large and policy.significant_drops_only and by_chance
-    what = f"F1 of {name}" if name.startswith("label") else name
-    verb = "drops" if drop > 0 else "goes"
-    detail = (f"{what} {verb} from {difference.a:.4f} to {difference.b:.4f}, by {difference.difference:+.4f};"
-              f" allowed is a drop of {limit:g} ({_interval_text(difference, policy.confidence)}; {remark})")
-    if excused:
-        detail += "; not significant, so it does not refuse"
-    return Check(f"{name}: drop", not too_large or excused, drop, limit, detail)
+    detail = (f"{name} {'drops' if drop > 0 else 'goes'} from {difference.a:.4f} to {difference.b:.4f}, by"
+              f" {difference.difference:+.4f}; allowed is a drop of {limit:g}"
+              f" ({_interval_text(difference, policy.confidence)}; {remark})")
+    return Check(f"{name}: drop", drop <= limit + ROUNDING, drop, limit, detail)
+
+
+def _label_drop(label: LabelComparison, limit: float, policy: Policy) -> Check:
+    """The check of a label's drop, which is not judged where it may come by chance."""
+    name = _f1_of(label.label)
+    if label.support < policy.min_support:
+        return _too_rare(f"{name}: drop", label.support, policy, label.f1.a - label.f1.b, limit)
+    check = _drop(name, label.f1, limit, policy, _counted(label.support, "window"))
+    below_zero = label.f1.interval is not None and label.f1.interval[1] < 0
+    if check.passed or below_zero or not policy.significant_label_drops_only:
+        return check
+    return dataclasses.replace(check, passed=None, detail=f"{MAY_BE_CHANCE}: {check.detail}")
 
 
 def _interval_text(difference: Difference, confidence: float) -> str:
@@ -171,6 +174,10 @@ def _too_rare(name: str, support: int, policy: Policy, value: float, limit: floa
     """The check of a label that too few windows truly bear."""
     return Check(name, None, value, limit,
                  f"{TOO_RARE}: {_counted(support, 'window')}, at least {policy.min_support} wanted")
+
+
+def _f1_of(label: str) -> str:
+    return f"F1 of label {label!r}"
 
 
 def _over(comparison: Comparison) -> str:

@@ -114,11 +114,11 @@ class Policy:
 
     Attributes:
         floors: the least that it must reach.
-        allowed_drops: how far it may lie below the baseline. A drop that is larger refuses it.
+        allowed_drops: how far it may lie below the baseline.
         min_support: a label that fewer windows truly bear is too rare to be judged by itself.
         confidence: of the intervals around the differences.
-        significant_drops_only: a drop refuses only when, besides, its whole interval lies below 0. Then chance does
-            not refuse, and a test split that is too small to tell does not either.
+        significant_label_drops_only: a label's drop refuses only when, besides, its whole interval lies below 0: of
+            many labels with few windows each, some drop by chance alone. Drops over all labels refuse in any case.
         retired_labels: labels that the candidate may lack though the data or the baseline have them.
         signature_tolerance: how far a score from raw texts may lie from the same window's in the evaluation.
     """
@@ -127,7 +127,7 @@ class Policy:
     allowed_drops: AllowedDrops = _checked_by(_allowed_drops, AllowedDrops())
     min_support: int = _checked_by(_whole_number, 20)
     confidence: float = _checked_by(_confidence, 0.95)
-    significant_drops_only: bool = _checked_by(_true_or_false, False)
+    significant_label_drops_only: bool = _checked_by(_true_or_false, True)
     retired_labels: tuple[str, ...] = _checked_by(_names, ())
     signature_tolerance: float = _checked_by(_share, 1e-4)
 

@@ -48,7 +48,7 @@ def _differences(rows: Sequence[tuple[str, Difference, str]], name: str, title: 
             reach = max(reach, *map(abs, (low, high, difference.difference)))
         axes.axvline(0, color=INK, linewidth=0.8)
         # On the right there is room for the numbers.
-        axes.set_xlim(-1.1 * reach, 2.4 * reach)
+        axes.set_xlim(-1.1 * reach, 2.2 * reach)
         ticks = MaxNLocator(nbins=4).tick_values(-reach, reach)
         axes.set_xticks([tick for tick in ticks if abs(tick) <= reach])
         axes.set_xlabel("B less A")
