@@ -1,6 +1,7 @@
 """Evaluations for the tests of reports: made-up predictions, and names and texts that mean harm."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -51,6 +52,11 @@ def predictions_of(names, windows=60, slots=5, seed=1) -> Predictions:
 
 def evaluation_of(names, windows=60, slots=5) -> Evaluation:
     """All that `trainer evaluate` measures, of such predictions."""
+    return _evaluation(tuple(names), windows, slots)
+
+
+@functools.cache
+def _evaluation(names, windows, slots) -> Evaluation:
     predictions, other = predictions_of(names, windows, slots), predictions_of(names, windows, slots, seed=2)
     ablated = dataclasses.replace(other, labels=predictions.labels)
     return evaluate_predictions(

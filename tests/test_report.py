@@ -1,45 +1,32 @@
 import csv
+import dataclasses
 import html.parser
 import json
 import re
 
-import numpy as np
 import pytest
 
 from schemas.visible_text import visible
-from trainer import drawing, evaluation_plots, plots, report
+from tests.json_schema import problems
+from tests.report_examples import (
+    HISTORY,
+    HOSTILE,
+    HOSTILE_TEXTS,
+    LONG_WORD,
+    SUBJECT,
+    errors_of,
+    evaluation_of,
+    report_of,
+)
+from trainer import drawing, evaluation_plots, pages, plots, report
+from trainer.dialogues import MAX_CHARACTERS, ShownLabel, shown_labels, shown_turns
 from trainer.display import csv_cell, display_width, markdown_cell, shortened
-from trainer.evaluation import evaluate_predictions
-from trainer.predictions import Predictions
+from trainer.report_schema import report_schema
+from trainer.report_sections import DIMENSIONS, Report, sections
+from trainer.windows import Window
 
-HOSTILE = [
-    "greet", "Inform+酒店预订", "<script>alert(1)</script>", "=cmd()", "\u202eevil\u202c", "مرحبا", "😀👩‍👩‍👧", "$a_b$",
-    "x" * 300, "`tick|pipe`\nline", "&amp; \"q\" 'r' {{ 7 * 7 }}", '" id="x" onload="alert(1)',
-    "@sum", "-1", "\x00\x1b\uffff", " ", "]]>",
-]
-HISTORY = {"loss": [0.5, float("nan"), 0.3], "val_loss": [0.6, 0.5, 0.4], "$odd|<b>name</b>": [1.0, 2.0, float("inf")],
-           "val_alone": [0.1, 0.2, 0.3]}
-FILES = {"report.html", "report.md", "report.json", "per_label.csv", "attention.json", "gate.json", "thresholds.json"}
-
-
-def evaluation_of(names, windows=60, slots=5):
-    random = np.random.default_rng(1)
-    labels = random.random((windows, len(names))) < np.linspace(0.5, 0.0, len(names))
-    lengths = np.zeros((windows, 1 + slots), np.int64)
-    for n in range(windows):
-        lengths[n, : 1 + min(n % 7, slots)] = 4
-    attention = random.dirichlet(np.ones(slots), windows) if slots else np.zeros((windows, 0))
-    return evaluate_predictions(
-        Predictions(
-            label_names=list(names), labels=labels,
-            scores=(labels * 0.4 + random.random(labels.shape) * 0.6).astype(np.float32),
-            attention=attention.astype(np.float32), gate=random.random(windows, dtype=np.float32),
-            turn_lengths=lengths, turn_keys=lengths, conversation_ids=np.arange(windows).astype(str),
-            turn_indices=np.zeros(windows, np.int64)),
-        np.full(len(names), 0.5))
-
-
-SUBJECT = report.Subject("models/<b>mine</b>", "data|`x`", "test")
+FILES = {"report.html", "report.md", "report.json", "report_schema.json", "per_label.csv", "attention.json",
+         "gate.json"}
 
 
 class Page(html.parser.HTMLParser):
@@ -71,9 +58,19 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def hostile_page():
-    text = report.render_html(evaluation_of(HOSTILE), SUBJECT, HISTORY)
+def hostile_report():
+    return report_of(HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def hostile_page(hostile_report):
+    text = report.render_html(hostile_report)
     return text, Page(text)
+
+
+@pytest.fixture(scope="module")
+def hostile_markdown(hostile_report):
+    return report.render_markdown(hostile_report)
 
 
 def test_page_runs_and_loads_nothing(hostile_page):
@@ -91,12 +88,33 @@ def test_page_shows_every_name_as_text(hostile_page):
     for name in HOSTILE:
         assert visible(name).strip() in page.texts
     assert "models/<b>mine</b>" in page.texts
+    assert "<i>agent</i>" in page.texts
+    assert "c<0>" in page.texts
 
 
-def test_page_has_plots_before_tables(hostile_page):
+def test_page_shows_every_text_as_text(hostile_page):
     _, page = hostile_page
-    assert page.tags.count("svg") == 5
-    assert max(n for n, tag in enumerate(page.tags) if tag == "svg") < page.tags.index("table")
+    for text in HOSTILE_TEXTS:
+        assert visible(text[:MAX_CHARACTERS]) in page.texts
+
+
+def test_long_texts_are_cut(hostile_page, hostile_markdown):
+    text, page = hostile_page
+    assert "w" * MAX_CHARACTERS in page.texts
+    for shown in (text, hostile_markdown):
+        assert "w" * (MAX_CHARACTERS + 1) not in shown
+        assert f"… and {len(LONG_WORD) - MAX_CHARACTERS:,} more characters" in shown
+
+
+def test_sections_are_linked(hostile_page, hostile_report):
+    _, page = hostile_page
+    ids = [section.id for section in sections(hostile_report)]
+    assert ids == ["overall", "labels", "calibration", "slices", "confusions", "attention", "gate", "ablations",
+                   "training", "errors"]
+    assert [value for value in page.values("href") if value.removeprefix("#") in ids] == [f"#{id}" for id in ids]
+    assert page.tags.count("section") == len(ids)
+    assert page.tags.count("svg") == 8
+    assert page.tags.count("article") == len(hostile_report.worst_errors) == 50
 
 
 def test_ids_are_unique_and_references_resolve(hostile_page):
@@ -115,16 +133,39 @@ def test_dark_page_recolours_every_colour_of_the_plots(hostile_page):
     assert colours == set(drawing.DARK_COLORS)
 
 
-def test_markdown_tables_are_intact():
-    text = report.render_markdown(evaluation_of(HOSTILE), SUBJECT)
-    for block in text.split("\n\n"):
+def test_markdown_tables_are_intact(hostile_markdown):
+    for block in hostile_markdown.split("\n\n"):
         rows = [line for line in block.strip().splitlines() if line.startswith("|")]
         cells = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in rows}
         assert len(cells) <= 1, block
-    assert len([line for line in text.splitlines() if "script" in line]) == 1
-    assert "<" not in text
-    assert r"\$a\_b\$" in text
-    assert r"\`tick\|pipe\`\\u000aline" in text
+        assert not rows or re.fullmatch(r"\|(-+:?\|)+", rows[1]), block
+    assert "<" not in hostile_markdown
+    assert r"\$a\_b\$" in hostile_markdown
+    assert r"\`tick\|pipe\`\\u000aline" in hostile_markdown
+
+
+def test_markdown_has_the_same_tables_and_windows(hostile_page, hostile_markdown, hostile_report):
+    _, page = hostile_page
+    tables = [table for section in sections(hostile_report) for table in section.tables]
+    rows = sum(len(table.rows) for table in tables)
+    assert page.tags.count("table") == len(tables)
+    assert page.tags.count("tr") == rows + len(tables)
+    in_markdown = [block for block in hostile_markdown.split("\n\n") if block.strip().startswith("|")]
+    windows = hostile_report.worst_errors
+    assert len(in_markdown) == 1 + len(tables) + 2 * len(windows)
+    titles = re.findall(r"^### \d+\. Conversation c&lt;\d&gt;, turn \d$", hostile_markdown, re.MULTILINE)
+    assert len(titles) == len(windows)
+    for title, _ in DIMENSIONS.values():
+        assert title in page.texts
+        assert f"### {title}\n" in hostile_markdown
+
+
+def test_figures_stand_with_their_intervals(hostile_page, hostile_markdown, hostile_report):
+    text, _ = hostile_page
+    evaluation = hostile_report.evaluation
+    low, high = evaluation.intervals["micro_f1"]
+    assert f"<dd>{evaluation.micro.f1:.3f}<small>{low:.3f} to {high:.3f}</small></dd>" in text
+    assert f"| micro F1 | {evaluation.micro.f1:.3f} ({low:.3f} to {high:.3f}) |" in hostile_markdown
 
 
 def test_csv_cells_are_no_formulas(tmp_path):
@@ -136,32 +177,46 @@ def test_csv_cells_are_no_formulas(tmp_path):
     assert not [row["label"] for row in rows if row["label"][:1] in tuple("=+-@\t\r")]
     assert {"'=cmd()", "'@sum", "'-1", "`tick|pipe`\nline"} <= {row["label"] for row in rows}
     assert [float(row["f1"]) for row in rows] == [label.f1 for label in evaluation.per_label]
-    assert rows[-1]["average_precision"] == ""  # no window bears the last label
+    assert (float(rows[0]["f1_low"]), float(rows[0]["f1_high"])) == evaluation.per_label[0].intervals["f1"]
+    # No window bears the last label.
+    assert (rows[-1]["average_precision"], rows[-1]["f1_low"]) == ("", "")
 
 
-def test_files(tmp_path):
-    evaluation = evaluation_of(HOSTILE)
-    values = report.write_report(evaluation, SUBJECT, HISTORY, tmp_path / "new" / "evaluation")
+def test_files(tmp_path, hostile_report):
     directory = tmp_path / "new" / "evaluation"
+    values = report.write_report(hostile_report.evaluation, SUBJECT, HISTORY, directory, hostile_report.worst_errors)
     assert {path.name for path in directory.iterdir()} == FILES
     read = {name: json.loads((directory / name).read_text("utf-8")) for name in FILES if name.endswith(".json")}
     assert read["report.json"] == values
     assert read["attention.json"] == values["attention"]
     assert read["gate.json"] == values["gate"]
-    assert read["thresholds.json"] == dict.fromkeys(HOSTILE, 0.5)
+    assert read["report_schema.json"] == report_schema()
+    assert problems(values, read["report_schema.json"]) == []
     assert values["per_label"][-1]["average_precision"] is None
+    assert values["history"]["loss"] == [0.5, None, 0.3]
+    assert LONG_WORD in {text for error in values["worst_errors"] for text in error["window"]["texts"]}
 
 
-def test_keys_of_report_json():
-    assert list(report.report_values(evaluation_of(["a", "b"]), SUBJECT)) == [
-        "schema_version", "model", "data", "split", "windows", "conversations", "micro", "macro", "weighted",
-        "smoothed_micro", "exact_match", "hamming_loss", "binary_accuracy", "average_precision_micro",
-        "average_precision_macro", "labels_without_support", "labels_per_turn", "per_label", "attention", "gate"]
+def test_schema_refuses_what_is_not_as_it_says(hostile_report):
+    values, schema = report.report_values(hostile_report), report_schema()
+    values["windows"] = "60"
+    del values["micro"]["f1"]
+    values["gate"]["odd"] = 1
+    values["intervals"]["macro_f1"] = [0.5]
+    assert sorted(problem.partition(":")[0] for problem in problems(values, schema)) == [
+        "$.gate", "$.intervals.macro_f1", "$.micro", "$.windows"]
+
+
+def test_schema_describes_every_field_of_the_evaluation():
+    schema = report_schema()
+    assert [name for name, entry in schema["properties"].items() if "description" not in entry] == [
+        "schema_version", "model", "data", "split"]
+    assert "None" not in json.dumps(schema)
 
 
 def test_same_evaluation_gives_same_bytes(tmp_path):
     for name in ("one", "two"):
-        report.write_report(evaluation_of(HOSTILE), SUBJECT, HISTORY, tmp_path / name)
+        report.write_report(evaluation_of(HOSTILE), SUBJECT, HISTORY, tmp_path / name, errors_of(HOSTILE))
     for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
@@ -170,23 +225,66 @@ def test_a_second_report_replaces_the_first(tmp_path):
     report.write_report(evaluation_of(["a", "b"]), SUBJECT, {}, tmp_path)
     report.write_report(evaluation_of(["c", "d"]), SUBJECT, {}, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES
-    assert list(json.loads((tmp_path / "thresholds.json").read_text("utf-8"))) == ["c", "d"]
+    values = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert [label["label"] for label in values["per_label"]] == ["c", "d"]
 
 
 def test_many_labels_are_cut_in_plots_and_whole_in_tables():
     names = [f"label_{n}" for n in range(drawing.MAX_BARS + 5)]
-    text = report.render_html(evaluation_of(names), SUBJECT, {})
+    evaluation = evaluation_of(names)
+    text = report.render_html(Report(dataclasses.replace(evaluation, ablations=[], confusions=[]), SUBJECT, {}, []))
     shown = [sum(f">{name}</text>" in text for name in names), sum(f">{name}</bdi>" in text for name in names)]
     assert shown == [drawing.MAX_BARS, len(names)]
-    assert f"show the {drawing.MAX_BARS} with the most windows" in text
+    assert f"The {drawing.MAX_BARS} labels with the most windows; the table has all." in text
 
 
 def test_one_label_and_no_history_slots():
-    evaluation = evaluation_of(["only"], slots=0)
-    page = Page(report.render_html(evaluation, SUBJECT, {}))
-    assert page.tags.count("svg") == 3
-    assert "Attention" not in page.texts
-    assert "## Attention" not in report.render_markdown(evaluation, SUBJECT)
+    small = Report(evaluation_of(["only"], slots=0), SUBJECT, {}, errors_of(["only"], slots=0))
+    page = Page(report.render_html(small))
+    assert [section.id for section in sections(small)] == [
+        "overall", "labels", "calibration", "slices", "gate", "ablations", "errors"]
+    assert page.tags.count("svg") == 6
+    assert "## Attention" not in report.render_markdown(small)
+
+
+def test_nothing_known_beside_the_measures():
+    bare = dataclasses.replace(evaluation_of(["a", "b"]), splits=[], ablations=[], confusions=[], curves=[])
+    text = report.render_markdown(Report(bare, SUBJECT, {}, []))
+    for title in ("The splits side by side", "Which label instead of which", "What the model needs", "Training",
+                  "worst"):
+        assert title not in text
+    assert Page(report.render_html(Report(bare, SUBJECT, {}, []))).tags.count("svg") == 5
+
+
+def test_labels_of_one_side_alone_are_said():
+    evaluation = dataclasses.replace(evaluation_of(["a", "b"]), missing_labels=["b"], extra_labels=["<old>"])
+    texts = Page(report.render_html(Report(evaluation, SUBJECT, {}, []))).texts
+    assert texts[texts.index("<old>") + 1] == "yes, but the data do not; left out"
+    assert "no; never predicted" in texts
+
+
+def test_turns_are_shown_as_a_dialogue():
+    window = Window("c", 2, ("now", "x" * (MAX_CHARACTERS + 7), "", ""), ("user", "", "agent", ""), (), ())
+    turns = shown_turns(window, (0.6, 0.4, 0.0))
+    assert [(turn.age, turn.speaker, turn.left_out, turn.attention) for turn in turns] == [
+        (2, "agent", 0, 0.4), (1, "(unknown)", 7, 0.6), (0, "user", 0, None)]
+    assert [len(turn.text) for turn in turns] == [0, MAX_CHARACTERS, 3]
+
+
+def test_labels_are_shown_by_whether_they_are_right():
+    assert shown_labels(("a", "b"), ("b", "c"), {"d": 0.4, "c": 0.7, "b": 0.8}) == [
+        ShownLabel("b", "right", 0.8), ShownLabel("a", "missed", None), ShownLabel("c", "wrong", 0.7),
+        ShownLabel("d", "other", 0.4)]
+
+
+@pytest.mark.parametrize(("shown", "expected"), [
+    (pages.figure(0.12345), "0.123"), (pages.figure(None), "–"), (pages.signed(-0.5), "−0.500"),
+    (pages.signed(0.25), "+0.250"), (pages.signed(None), "–"), (pages.interval((0.1, 0.25)), "0.100 to 0.250"),
+    (pages.interval([-0.1, 0.25], True), "−0.100 to +0.250"), (pages.interval(None), "–"),
+    (pages.count(12345), "12,345"), (pages.percent(0.1234), "12.3%"), (pages.percent(None), "–"),
+])
+def test_figures_for_reading(shown, expected):
+    assert shown == expected
 
 
 def test_main_curves_come_first_and_others_fill_up():
@@ -204,6 +302,14 @@ def test_plots_do_not_depend_on_the_users_matplotlib_settings():
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
         assert evaluation_plots.gate_histogram(evaluation.gate) == expected
         assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_every_number_of_the_heat_map_is_readable():
+    svg = evaluation_plots.attention_heat_map([("all", [0.5, 0.25]), ("none", [None, 0.0])])
+    assert [text for text in re.findall(r">([^<>]+)</text>", svg) if text in ("0.50", "0.25", "0.00", "–")] == [
+        "0.50", "0.25", "–", "0.00"]
+    opacities = [float(value) for value in re.findall(r"opacity: ([\d.]+)", svg)]
+    assert max(opacities) == evaluation_plots.MAX_HEAT
 
 
 @pytest.mark.parametrize(("text", "expected"), [
