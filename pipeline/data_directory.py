@@ -109,6 +109,7 @@ def complete(
         vocabulary_size=len(vocabulary) + 2,
         max_tokens=config.max_tokens,
         history_turns=config.history_turns,
+        history=config.history,
         labels=len(learnt["labels"]),
         speakers=tuple(learnt["speakers"]),
         target_speakers=tuple(learnt["target_speakers"]),

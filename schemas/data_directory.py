@@ -90,6 +90,7 @@ class Manifest:
         vocabulary_size: number of token ids, padding and out-of-vocabulary included: ids are below it.
         max_tokens: the most tokens of a turn.
         history_turns: history slots of a window.
+        history: whose earlier turns make the history, `all` or `same_speaker`.
         labels: number of labels (names are in labels.json).
         speakers: names of the speaker ids from `FIRST_SPEAKER_ID` on.
         target_speakers: the speakers that bore labels in the train split.
@@ -103,6 +104,7 @@ class Manifest:
     vocabulary_size: int
     max_tokens: int
     history_turns: int
+    history: str
     labels: int
     speakers: tuple[str, ...]
     target_speakers: tuple[str, ...]

@@ -1,5 +1,6 @@
 """Writes the SavedModel: raw texts in, label scores out, with the transform graph and the thresholds inside."""
 
+import hashlib
 import json
 import pathlib
 import shutil
@@ -7,11 +8,13 @@ import tempfile
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from schemas import data_directory, model_directory
 from schemas.examples import FIRST_SPEAKER_ID, UNKNOWN_SPEAKER_ID
 from schemas.exit_status import UsageError
+from schemas.model_description import ASSET, ModelDescription
 from trainer.decisions import Decision, read_decision
 from trainer.distinct_turns import encode_by_length
 from trainer.models import IntentClassifier, load_model
@@ -24,7 +27,7 @@ def export(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path) -> pathl
     is an empty slot), `speakers` string [B, slots] and `numeric` float32 [B, F] (raw; NaN is a missing value) give
     `scores` float32 [B, K], `predicted` bool [B, K], `attention` float32 [B, slots - 1] and `gate` float32 [B].
     Signature `labels`: no input, gives `labels` string [K], which are also the asset `labels.json`, and `thresholds`
-    float32 [K].
+    float32 [K]. The asset `model.json` is a `ModelDescription`.
 
     Args:
         model_dir: holds best.keras, config.json and evaluation/thresholds.json.
@@ -143,17 +146,31 @@ def _as_asset(path: pathlib.Path) -> tf.lookup.StaticHashTable:
         str(path), tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE), "")
 
 
+def _version(model: IntentClassifier, decision: Decision, data: dict) -> str:
+    """16 hexadecimal digits of all that the scores follow from."""
+    digest = hashlib.sha256(json.dumps([decision.to_json(), data["transform_sha256"]]).encode())
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()[:16]
+
+
 def _write(path: pathlib.Path, model: IntentClassifier, transform, data: dict, decision: Decision,
            scratch: pathlib.Path) -> None:
     """Writes the SavedModel; `data` is that of config.json, `scratch` a directory for the asset's source."""
     sizes = data["sizes"]
     serving = Serving(model, Transform(transform), sizes["max_tokens"], data["speakers"], decision)
-    labels_file = scratch / model_directory.LABELS_ASSET
-    labels_file.write_text(json.dumps(data["labels"], ensure_ascii=False), "utf-8")
+    description = ModelDescription(
+        _version(model, decision, data), tuple(data["labels"]), tuple(decision.thresholds.tolist()), sizes["slots"],
+        data["history"], *(tuple(data[name]) for name in ("numeric_features", "speakers", "target_speakers")))
+    texts = {model_directory.LABELS_ASSET: json.dumps(data["labels"], ensure_ascii=False),
+             ASSET: description.to_json()}
+    for name, text in texts.items():
+        (scratch / name).write_text(text, "utf-8")
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.track(transform)
-    archive.track(_as_asset(labels_file))
+    for name in texts:
+        archive.track(_as_asset(scratch / name))
     slots, numeric = sizes["slots"], sizes["numeric"]
     signature = [tf.TensorSpec([None, slots], tf.string, "texts"), tf.TensorSpec([None, slots], tf.string, "speakers"),
                  tf.TensorSpec([None, numeric], tf.float32, "numeric")]

@@ -143,7 +143,7 @@ def fits(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path, manifest: 
         raise UsageError(f"{path / model_directory.CONFIG} lacks the data of the training") from error
     given = describe_data(pathlib.Path(data_dir), manifest)
     return all(trained.get(key) == given[key] for key in
-               ("labels", "numeric_features", "speakers", "sizes", "transform_sha256"))
+               ("labels", "numeric_features", "speakers", "history", "sizes", "transform_sha256"))
 
 
 def _compiled(model):

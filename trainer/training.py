@@ -98,6 +98,8 @@ def describe_data(data_dir: pathlib.Path, manifest: Manifest) -> dict:
         "labels": data_directory.read_labels(data_dir),
         "numeric_features": list(manifest.numeric_features),
         "speakers": list(manifest.speakers),
+        "target_speakers": list(manifest.target_speakers),
+        "history": manifest.history,
         "sizes": dataclasses.asdict(Sizes.of(manifest)),
     }
 
