@@ -58,11 +58,11 @@ def test_a_whole_policy(tmp_path):
     ("significant_label_drops_only: 1", "significant_label_drops_only: 1 is not allowed; allowed: true or false"),
     ("retired_labels: old", "retired_labels: 'old' is not allowed; allowed: a list of label names"),
     ("signature_tolerance: x", "signature_tolerance: 'x' is not allowed"),
-    ("- floors", "expected a mapping, got list"),
+    ("- floors", r"yaml: expected a mapping, got \['floors'\]"),
     ("floors: {micro_f1: 0.1, micro_f1: 0.9}", "'micro_f1' is there twice"),
     ("min_support: 1\nmin_support: 2", "'min_support' is there twice"),
     ("floors: {", "not valid YAML"),
-    ("min_support: 2020-99-99", "not valid YAML"),
+    ("min_support: 2020-99-99", "not valid YAML"), ("floors: &floors {labels: *floors}", "not valid YAML"),
 ])
 def test_a_wrong_policy(tmp_path, text, message):
     with pytest.raises(UsageError, match=message) as raised:

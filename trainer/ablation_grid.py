@@ -16,13 +16,11 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import pathlib
 from collections.abc import Iterable, Iterator, Mapping
-
-import yaml
 
 from schemas.exit_status import UsageError
 from trainer.config import Config, load_config
+from trainer.yaml_file import read_yaml
 
 KEYS = ("data", "seeds", "base", "variants", "grid")
 # Bytes of a directory's name; file systems allow 255.
@@ -85,28 +83,10 @@ def directory_name(name: str) -> str:
 
 def _read(file: str) -> dict:
     """The mapping of a grid file."""
-    try:
-        text = pathlib.Path(file).read_text("utf-8")
-        repeated = list(_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader)))
-        values = yaml.safe_load(text)
-    except OSError as error:
-        raise UsageError(f"can't be read: {error}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"not valid YAML: {error}") from error
-    if repeated:
-        raise UsageError(f"{repeated[0]!r} is there twice")
+    values = read_yaml(file)
     if not isinstance(values, dict):
         raise UsageError(f"expected a mapping of {', '.join(KEYS)}, got {type(values).__name__}")
     return values
-
-
-def _repeated_keys(root: yaml.Node | None) -> Iterator[str]:
-    """Keys that a mapping, or a mapping in it, has twice: reading would keep the last without a word."""
-    values = [value for _, value in root.value] if isinstance(root, yaml.MappingNode) else []
-    for node in (root, *values):
-        if isinstance(node, yaml.MappingNode):
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            yield from (key for number, key in enumerate(keys) if key in keys[:number])
 
 
 def _grid(values: dict) -> Grid:

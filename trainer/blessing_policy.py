@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from schemas.exit_status import UsageError
-from trainer.yaml_file import read_mapping
+from trainer.yaml_file import read_yaml
 
 
 def _checked_by(check: Callable[[Any], Any], default: Any):
@@ -139,7 +139,7 @@ def read_policy(file: str | pathlib.Path) -> Policy:
         UsageError: naming the key that is wrong, and what is allowed.
     """
     try:
-        return _from_mapping(Policy, read_mapping(file), "")
+        return _from_mapping(Policy, read_yaml(file), "")
     except UsageError as error:
         raise UsageError(f"--policy {file}: {error}") from error
 
@@ -149,7 +149,8 @@ def _from_mapping(kind: type, values: Any, where: str) -> Any:
     if values is None:
         return kind()
     if not isinstance(values, dict):
-        raise UsageError(f"{where.removesuffix('.')}: expected a mapping, got {values!r}")
+        prefix = f"{where.removesuffix('.')}: " if where else ""
+        raise UsageError(f"{prefix}expected a mapping, got {values!r}")
     fields = {field.name: field for field in dataclasses.fields(kind)}
     unknown = [key for key in values if key not in fields]
     if unknown:

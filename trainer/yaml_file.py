@@ -2,17 +2,18 @@
 
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 
 from schemas.exit_status import UsageError
 
 
-def read_mapping(file: str | pathlib.Path) -> dict:
-    """The mapping that a YAML file holds; an empty file is an empty mapping.
+def read_yaml(file: str | pathlib.Path) -> Any:
+    """The value that a YAML file holds; None for an empty one.
 
     Raises:
-        UsageError: when it can't be read, is no YAML or no mapping, or has a key twice: YAML would keep the last one
+        UsageError: when it can't be read, is no YAML, or has a mapping with a key twice: YAML would keep the last one
             without a word.
     """
     try:
@@ -21,15 +22,11 @@ def read_mapping(file: str | pathlib.Path) -> dict:
         values = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"can't be read: {error}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        # A ValueError: something like a date that is none.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A ValueError: something like a date that is none; recursion without end: a mapping that holds itself.
         raise UsageError(f"not valid YAML: {error}") from error
     if repeated is not None:
         raise UsageError(f"{repeated!r} is there twice")
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise UsageError(f"expected a mapping, got {type(values).__name__}")
     return values
 
 
