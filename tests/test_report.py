@@ -263,6 +263,18 @@ def test_labels_of_one_side_alone_are_said():
     assert "no; never predicted" in texts
 
 
+@pytest.mark.parametrize(("mean", "deviation", "expected"), [
+    ([0.0] * 5, 0.2, "9 windows have no history; there every weight is 0."),
+    ([0.2] * 5, 0.0, "9 windows have no history; there the weights lie at most 0 from 0.200, equal attention."),
+])
+def test_attention_without_history(mean, deviation, expected):
+    evaluation = evaluation_of(HOSTILE)
+    attention = dataclasses.replace(evaluation.attention, mean_without_history=mean,
+                                    max_deviation_without_history=deviation)
+    text = report.render_markdown(Report(dataclasses.replace(evaluation, attention=attention), SUBJECT, {}, []))
+    assert expected in text
+
+
 def test_turns_are_shown_as_a_dialogue():
     window = Window("c", 2, ("now", "x" * (MAX_CHARACTERS + 7), "", ""), ("user", "", "agent", ""), (), ())
     turns = shown_turns(window, (0.6, 0.4, 0.0))

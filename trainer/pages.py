@@ -34,16 +34,16 @@ def environment() -> jinja2.Environment:
     return templates
 
 
-def figure(value: float | None) -> str:
-    """A measure for reading: three decimals, a dash where it is not defined."""
-    return UNDEFINED if value is None else f"{value:.3f}"
+def figure(value: float | None, decimals: int = 3) -> str:
+    """A measure for reading; a dash where it is not defined."""
+    return UNDEFINED if value is None else f"{value:.{decimals}f}"
 
 
-def interval(bounds: Sequence[float] | None, of_difference: bool = False) -> str:
+def interval(bounds: Sequence[float] | None, of_difference: bool = False, decimals: int = 3) -> str:
     """An interval [low, high] for reading; a dash where it is not defined."""
     if bounds is None:
         return UNDEFINED
-    return " to ".join(map(signed if of_difference else figure, bounds))
+    return " to ".join(signed(bound) if of_difference else figure(bound, decimals) for bound in bounds)
 
 
 def signed(value: float | None) -> str:

@@ -12,12 +12,14 @@ from trainer.input_ablations import InputAblation
 from trainer.label_confusions import Confusion
 from trainer.label_scores import SMOOTHING, Average, LabelScores
 from trainer.memory import WIDE_OPEN_GATE, Attention, Gate, HistoryTurns
-from trainer.pages import figure, signed
+from trainer.pages import figure, interval, signed
 from trainer.related_history import ELLIPTICAL_TOKENS
 from trainer.slices import Slice
 from trainer.split_summaries import SplitSummary
 from trainer.worst_errors import WorstError
 
+# Measures that say little with three decimals.
+SMALL = ("hamming_loss", "calibration_error")
 INTERVAL_NOTE = ("Ranges are 95 % intervals: how far a figure would move on other conversations of the same kind, by "
                  "a bootstrap over the conversations.")
 # Titles of the tables of `slices`, and what heads their first columns.
@@ -63,17 +65,24 @@ class Measure:
         interval: its bootstrap interval; None where it has none.
         signed: whether it is a difference.
         bar: whether a page draws it, as a place between 0 and 1.
+        decimals: how exactly it is given, unless it is a difference.
     """
 
     value: float | None
     interval: Interval | None = None
     signed: bool = False
     bar: bool = False
+    decimals: int = 3
 
     @property
     def text(self) -> str:
         """The value for reading."""
-        return signed(self.value) if self.signed else figure(self.value)
+        return signed(self.value) if self.signed else figure(self.value, self.decimals)
+
+    @property
+    def range(self) -> str:
+        """The interval for reading; "" where there is none."""
+        return "" if self.interval is None else interval(self.interval, self.signed, self.decimals)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +146,7 @@ def _of_all(evaluation: Evaluation, key: str) -> Measure:
     """A measure of all labels together by its name in `Evaluation.intervals`."""
     average, _, name = key.partition("_")
     value = getattr(getattr(evaluation, average), name) if average in AVERAGES else getattr(evaluation, key)
-    return Measure(value, evaluation.intervals.get(key))
+    return Measure(value, evaluation.intervals.get(key), decimals=4 if key in SMALL else 3)
 
 
 def _overall(evaluation: Evaluation) -> Section:
@@ -224,9 +233,9 @@ def _calibration(evaluation: Evaluation) -> Section:
          "both."],
         [
             Table(("probabilities", "calibration error", "Brier score"), [
-                ["of the network", Measure(before.calibration_error), Measure(before.brier_score)],
-                ["calibrated", Measure(after.calibration_error, evaluation.intervals.get("calibration_error")),
-                 Measure(after.brier_score)]]),
+                ["of the network", Measure(before.calibration_error, decimals=4),
+                 Measure(before.brier_score, decimals=4)],
+                ["calibrated", _of_all(evaluation, "calibration_error"), Measure(after.brier_score, decimals=4)]]),
             Table(("probability", "decisions before", "mean", "true", "decisions after", "mean", "true"), rows,
                   title="Label decisions by their probability, before and after calibration"),
         ])
@@ -257,9 +266,9 @@ def _attention(attention: Attention) -> Section | None:
         return None
     paragraphs = ["The weights that the memory gives to the turns of the history, those of the newest turn first."]
     if attention.max_deviation_without_history is not None:
-        paragraphs.append(
-            f"{attention.windows_without_history:,} windows have no history; there the weights lie at most "
-            f"{attention.max_deviation_without_history:.2g} from {attention.uniform:.3f}, equal attention.")
+        paragraphs.append(f"{attention.windows_without_history:,} windows have no history; there " + (
+            f"the weights lie at most {attention.max_deviation_without_history:.2g} from {attention.uniform:.3f}, "
+            "equal attention." if any(attention.mean_without_history) else "every weight is 0."))
     if attention.shared_auc is not None:
         paragraphs.append(
             "Of a turn that shares a label with the current turn and one of the same window that shares none, the "
