@@ -33,12 +33,10 @@ def learning_curves(history: Mapping[str, Sequence[float]]) -> str:
     """One panel a metric, training and validation over the epochs.
 
     Args:
-        history: {metric: one value an epoch}, validation under `val_` and the metric's name; at least one metric. At
-            most `MAX_CURVES` are drawn, `FIRST_CURVES` before others.
+        history: {metric: one value an epoch}, validation under `val_` and the metric's name; at least one metric. Those
+            of `shown_metrics` are drawn.
     """
-    measured = dict.fromkeys(name.removeprefix("val_") for name in history)
-    names = sorted(measured, key=lambda name: FIRST_CURVES.index(name) if name in FIRST_CURVES else len(FIRST_CURVES))
-    shown = names[:MAX_CURVES]
+    shown = shown_metrics(history)
     with style("curves"):
         figure = Figure(figsize=(WIDTH, 0.5 + 1.7 * len(shown)), layout="constrained")
         figure.get_layout_engine().set(h_pad=0.1)
@@ -51,6 +49,13 @@ def learning_curves(history: Mapping[str, Sequence[float]]) -> str:
         figure.axes[-1].set_xlabel("epoch")
         figure.axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         return svg(figure, "curves", "Learning curves")
+
+
+def shown_metrics(history: Mapping[str, Sequence[float]]) -> list[str]:
+    """The metrics of a training that are shown: at most `MAX_CURVES`, `FIRST_CURVES` before others."""
+    measured = dict.fromkeys(name.removeprefix("val_") for name in history)
+    names = sorted(measured, key=lambda name: FIRST_CURVES.index(name) if name in FIRST_CURVES else len(FIRST_CURVES))
+    return names[:MAX_CURVES]
 
 
 def scores_by_variant(

@@ -13,6 +13,7 @@ from trainer.label_confusions import Confusion
 from trainer.label_scores import SMOOTHING, Average, LabelScores
 from trainer.memory import WIDE_OPEN_GATE, Attention, Gate, HistoryTurns
 from trainer.pages import figure, interval, signed
+from trainer.plots import shown_metrics
 from trainer.related_history import ELLIPTICAL_TOKENS
 from trainer.slices import Slice
 from trainer.split_summaries import SplitSummary
@@ -299,7 +300,8 @@ def _kinds(attention: Attention) -> list[HistoryTurns]:
 
 def _gate(gate: Gate) -> Section:
     rows = [[f"{low:.2f} to {high:.2f}", *counts] for low, high, *counts in zip(
-        gate.bin_edges, gate.bin_edges[1:], gate.counts, gate.counts_related, gate.counts_unrelated, strict=False)]
+        gate.bin_edges, gate.bin_edges[1:], gate.counts, gate.counts_related, gate.counts_unrelated, strict=False)
+        if counts[0]]
     means = [("all windows", gate.mean), ("with history", gate.mean_with_history),
              ("without history", gate.mean_without_history), ("history that ought to matter", gate.mean_related),
              ("other history", gate.mean_unrelated)]
@@ -313,7 +315,7 @@ def _gate(gate: Gate) -> Section:
         f"at most {ELLIPTICAL_TOKENS} tokens." + chance], [
         Table(("windows", "mean gate"), [[name, Measure(mean)] for name, mean in means]),
         Table(("gate", "windows", "history that ought to matter", "other history"), rows,
-              title="Windows by their gate"),
+              title="Windows by their gate", note="Ranges without windows are left out."),
     ])
 
 
@@ -336,9 +338,10 @@ def _ablations(ablations: Sequence[InputAblation], labels: Sequence[LabelScores]
 def _training(history: Mapping[str, Sequence[float]]) -> Section | None:
     if not history:
         return None
-    rows = [[str(epoch), *map(_measured, values)]
-            for epoch, values in enumerate(itertools.zip_longest(*history.values()), start=1)]
-    return Section("training", "Training", tables=[Table(("epoch", *history), rows)])
+    names = [name for metric in shown_metrics(history) for name in (metric, f"val_{metric}") if name in history]
+    epochs = itertools.zip_longest(*(history[name] for name in names))
+    rows = [[str(epoch), *map(_measured, values)] for epoch, values in enumerate(epochs, start=1)]
+    return Section("training", "Training", tables=[Table(("epoch", *names), rows)])
 
 
 def _measured(value: float | None) -> Measure:
