@@ -152,6 +152,14 @@ def test_a_model_that_knows_no_label(trained, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_labels_that_the_model_does_not_know_are_named(trained, tmp_path, monkeypatch, capsys):
+    windows = read_manifest(trained[1]).books.windows["test"]
+    lacking = random_predictions(windows, names=LABELS, missing_labels=["取消", "\u202eevil"])
+    monkeypatch.setattr(predictions, "predict", lambda *args, **kwargs: lacking)
+    evaluate.run(arguments("--model_dir", trained[0], "--data_dir", trained[1], "--output_dir", tmp_path))
+    assert capsys.readouterr().out.splitlines()[-2].endswith(r"does not know: 取消, \u202eevil")
+
+
 def test_a_saved_model_has_no_place_for_reports(trained):
     saved = trained[0] / model_directory.SAVED_MODEL
     with pytest.raises(UsageError, match="--output_dir"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from schemas import data_directory, model_directory
 from schemas.data_directory import Manifest
 from schemas.exit_status import UsageError
+from schemas.visible_text import visible
 
 if TYPE_CHECKING:
     from trainer.input_ablations import InputAblation
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> None:
               f"   {_between(report['intervals'][f'{average}_f1'])}")
     for name, measure in (("exact match", "exact_match"), ("calibration error", "calibration_error")):
         print(f"{name:<36}{report[measure]:>12.4f}   {_between(report['intervals'][measure])}")
+    if report["missing_labels"]:
+        print(f"labels that the model does not know: {', '.join(map(visible, report['missing_labels']))}")
     print(f"report: {output_dir / 'report.html'}")
 
 
