@@ -13,9 +13,10 @@ COMMANDS = {
     "synthesize": ("pipeline.synthesize", "pipeline.synthesize", "write generated conversations, to try things out"),
     "convert": ("pipeline.convert", "pipeline.convert", "turn a published dialogue set into a turn log"),
     "prepare": ("pipeline.options", "pipeline.prepare", "turn logs into a data directory"),
+    "score": ("pipeline.score_options", "pipeline.score", "predict the labels of logs with a trained model"),
     "inspect": ("pipeline.inspect", "pipeline.inspect", "show the windows of a shard, or check a data directory"),
 }
-BEAM_COMMANDS = {"prepare"}
+BEAM_COMMANDS = {"prepare", "score"}
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -56,8 +56,8 @@ def bucket_columns(conversations: Conversations, space: Callable, learning: Lear
 
     Returns:
         Columns `conversation`, `conversation_id`, `turn_index`, `speaker`, `labels`, `target` (bool), `split` (index
-        into `SPLITS`), `text`, `tokens`, and one for each scalar (`numeric.<name>`); and the facts, of JSON types: `books`,
-        `dropped` and `splits` are counts for `add_counts`, `moments` is for `merge_moments`.
+        into `SPLITS`), `text`, `tokens`, and one for each scalar (`numeric.<name>`); and the facts, of JSON types:
+        `books`, `dropped` and `splits` are counts for `add_counts`, `moments` is for `merge_moments`.
     """
     turns = conversations.turns.combine_chunks()
     conversation = turns[CONVERSATION].to_numpy()
@@ -77,9 +77,7 @@ def bucket_columns(conversations: Conversations, space: Callable, learning: Lear
         SPLIT: split,
         "text": text,
         TOKENS: tokens,
-        NUMERIC_PREFIX + "turn_index": turns["turn_index"].cast(pa.float64(), safe=False),
-        NUMERIC_PREFIX + SECONDS_SINCE_PREVIOUS_TURN: turns[SECONDS_SINCE_PREVIOUS_TURN],
-        **{NUMERIC_PREFIX + name: turns[NUMERIC_PREFIX + name] for name in learning.numeric_features},
+        **scalar_columns(turns, learning.numeric_features),
     }
     table = pa.table(columns)
     facts = {
@@ -89,6 +87,15 @@ def bucket_columns(conversations: Conversations, space: Callable, learning: Lear
         "splits": {name: _split_facts(table, lengths, number) for number, name in enumerate(SPLITS)},
     }
     return table, facts
+
+
+def scalar_columns(turns: pa.Table, numeric_features: Iterable[str]) -> dict[str, pa.ChunkedArray]:
+    """The columns of all scalars, derived ones and the user's, float64, of the turns of `Conversations`."""
+    return {
+        NUMERIC_PREFIX + "turn_index": turns["turn_index"].cast(pa.float64(), safe=False),
+        NUMERIC_PREFIX + SECONDS_SINCE_PREVIOUS_TURN: turns[SECONDS_SINCE_PREVIOUS_TURN],
+        **{NUMERIC_PREFIX + name: turns[NUMERIC_PREFIX + name] for name in numeric_features},
+    }
 
 
 def train_token_counts(columns: pa.Table) -> pa.Table:

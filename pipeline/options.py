@@ -9,6 +9,7 @@ from schemas.exit_status import UsageError
 from schemas.turn_log import COLUMN_NAMES, DERIVED_NUMERIC
 
 TOKENIZER_NAMES = ("unicode", "whitespace", "char")
+MAX_LINE_BYTES = 8 << 20
 HISTORY_CHOICES = ("all", "same_speaker")
 
 
@@ -59,26 +60,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--output_dir", required=True, help="data directory to write")
     add("--overwrite", action="store_true", help="replace a data directory that is there")
-    add("--columns", type=_columns, default={}, metavar="COLUMN=NAME,…", help="names of the columns in the input")
-    add("--numeric_features", type=_names, default=(), metavar="NAME,…", help="more numeric columns to learn from")
+    add("--columns", type=renamed, default={}, metavar="COLUMN=NAME,…", help="names of the columns in the input")
+    add("--numeric_features", type=names, default=(), metavar="NAME,…", help="more numeric columns to learn from")
     add("--history", choices=HISTORY_CHOICES, default="all", help="whose earlier turns make the history")
-    add("--history_turns", type=_number(int, 0, 100), default=5, help="turns of history (default 5; 0: none)")
+    add("--history_turns", type=number(int, 0, 100), default=5, help="turns of history (default 5; 0: none)")
     add("--tokenizer", choices=TOKENIZER_NAMES, default="unicode")
-    add("--max_tokens", type=_number(int, 1, 10_000), default=64, help="tokens of a turn that are kept (default 64)")
-    add("--vocab_size", type=_number(int, 1, 10_000_000), default=20_000, help="most tokens known (default 20000)")
-    add("--min_token_count", type=_number(int, 1, 2**31), default=2, help="rarer tokens are unknown (default 2)")
+    add("--max_tokens", type=number(int, 1, 10_000), default=64, help="tokens of a turn that are kept (default 64)")
+    add("--vocab_size", type=number(int, 1, 10_000_000), default=20_000, help="most tokens known (default 20000)")
+    add("--min_token_count", type=number(int, 1, 2**31), default=2, help="rarer tokens are unknown (default 2)")
     add("--split", type=_split, default="train:8,validation:1,test:1", metavar="SPLIT:WEIGHT,…")
-    add("--seed", type=_number(int, 0, 2**63 - 1), default=0, help="decides which conversation lies in which split")
+    add("--seed", type=number(int, 0, 2**63 - 1), default=0, help="decides which conversation lies in which split")
     add("--label_map", metavar="FILE.yaml", help="labels to rename, merge or (null) drop")
     add(
         "--max_line_bytes",
-        type=_number(int, 1000, 2**30),
-        default=8 << 20,
+        type=number(int, 1000, 2**30),
+        default=MAX_LINE_BYTES,
         help="longer lines are rejected (default 8 MiB)",
     )
     add(
         "--max_bad_fraction",
-        type=_number(float, 0, 1),
+        type=number(float, 0, 1),
         default=0.01,
         help="refuse the input when more of its rows are rejected (default 0.01)",
     )
@@ -96,15 +97,8 @@ def config_of(args: argparse.Namespace) -> PrepareConfig:
     taken = set(args.numeric_features) & {*COLUMN_NAMES, *DERIVED_NUMERIC, "turns"}
     if taken:
         raise UsageError(f"--numeric_features {', '.join(sorted(taken))}: that name belongs to the turn log itself")
-    known = (*COLUMN_NAMES, *args.numeric_features)
-    unknown = set(args.columns) - set(known)
-    if unknown:
-        raise UsageError(f"--columns renames {', '.join(sorted(unknown))}; allowed are {', '.join(known)}")
-    columns = {name: args.columns.get(name, name) for name in known}
-    if len(set(columns.values())) < len(columns):
-        raise UsageError(f"--columns takes one column of the input for two: {', '.join(columns.values())}")
     return PrepareConfig(
-        columns=columns,
+        columns=reading_columns(args.columns, args.numeric_features),
         numeric_features=args.numeric_features,
         history=args.history,
         history_turns=args.history_turns,
@@ -120,7 +114,25 @@ def config_of(args: argparse.Namespace) -> PrepareConfig:
     )
 
 
-def _number(kind: type, low: float, high: float):
+def reading_columns(given: dict[str, str], numeric_features: tuple[str, ...]) -> dict[str, str]:
+    """{column of the turn log or numeric feature: its name in the files}, of what `--columns` renames.
+
+    Raises:
+        UsageError: when it renames what is no column, or takes one column for two.
+    """
+    known = (*COLUMN_NAMES, *numeric_features)
+    unknown = set(given) - set(known)
+    if unknown:
+        raise UsageError(f"--columns renames {', '.join(sorted(unknown))}; allowed are {', '.join(known)}")
+    columns = {name: given.get(name, name) for name in known}
+    if len(set(columns.values())) < len(columns):
+        raise UsageError(f"--columns takes one column of the input for two: {', '.join(columns.values())}")
+    return columns
+
+
+def number(kind: type, low: float, high: float):
+    """A flag's type: a number from `low` to `high`."""
+
     def parse(text: str) -> float:
         try:
             value = kind(text)
@@ -133,14 +145,16 @@ def _number(kind: type, low: float, high: float):
     return parse
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    if len(set(names)) < len(names) or not all(names):
+def names(text: str) -> tuple[str, ...]:
+    """A flag's type: different names, separated by commas."""
+    found = tuple(text.split(","))
+    if len(set(found)) < len(found) or not all(found):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed is a comma-separated list of different names")
-    return names
+    return found
 
 
-def _columns(text: str) -> dict[str, str]:
+def renamed(text: str) -> dict[str, str]:
+    """A flag's type: `column=name,…` as {column: name}."""
     pairs = [item.split("=", 1) for item in text.split(",")]
     if not all(len(pair) == 2 and all(pair) for pair in pairs) or len({name for name, _ in pairs}) < len(pairs):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed is column=name,… with each column once")

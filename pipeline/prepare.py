@@ -177,7 +177,7 @@ def prepare(pipeline: beam.Pipeline, plan: Plan) -> None:
         duplicates = (
             written[WINDOW_KEYS] | "ByKey" >> beam.GroupByKey() | "AcrossSplits" >> beam.Map(duplicates_across_splits)
         )
-        _write_rejects((read[REJECTS], analysed[REJECTS]), plan)
+        write_all_rejects((read[REJECTS], analysed[REJECTS]), plan.files, plan.directory)
         _write_result((read[COUNTS], analysed[COUNTS], written.counts, duplicates), learnt, plan.result)
 
 
@@ -207,13 +207,13 @@ def _analysis_rows(token_counts: bytes, learnt: dict, config: PrepareConfig):
     return analysis_rows(vocabulary, learnt["mean"], learnt["scale"])
 
 
-def _write_rejects(rejects: tuple, plan: Plan) -> None:
+def write_all_rejects(rejects: tuple, files: list[SourceFile], directory: str) -> None:
     """Groups rejects by file, so that each is in order in one file of rejects."""
-    count = 1 + sum(file.size for file in plan.files) // REJECT_SHARD_BYTES
+    count = 1 + sum(file.size for file in files) // REJECT_SHARD_BYTES
     paths = [
-        FileSystems.join(plan.directory, REJECTED, f"{REJECTED}-{n:05d}-of-{count:05d}.jsonl.gz") for n in range(count)
+        FileSystems.join(directory, REJECTED, f"{REJECTED}-{n:05d}-of-{count:05d}.jsonl.gz") for n in range(count)
     ]
-    names = [file.path for file in plan.files]
+    names = [file.path for file in files]
 
     def write(shard: int, found: Iterable[list[Reject]]) -> None:
         write_rejects(paths[shard], list(itertools.chain.from_iterable(found)), names)

@@ -65,16 +65,23 @@ class ReadTurns(OverlappedDoFn):
     def _blocks(self, part: FilePart) -> Iterator[tuple[int, list]]:
         for turns, rejects in read_turns(part, self._reading):
             counts = TaggedOutput(COUNTS, {"books": {"turns_read": turns.num_rows}})
-            yield turns.num_rows, [counts, *partition(turns, self._buckets), *_rejected(rejects)]
+            yield turns.num_rows, [counts, *partition(turns, self._buckets), *rejected(rejects)]
 
 
-def _rejected(rejects: list[Reject], read: bool = True) -> list[TaggedOutput]:
+def rejected(rejects: list[Reject], read: bool = True) -> list[TaggedOutput]:
     """Rejects of one file, and their counts; `read` where they are not yet counted as read."""
     if not rejects:
         return []
     reasons = dict(Counter(reject.reason for reject in rejects))
     counts = {"books": {"turns_read": len(rejects) if read else 0}, "rejected": reasons}
     return [TaggedOutput(REJECTS, (rejects[0].source, rejects)), TaggedOutput(COUNTS, counts)]
+
+
+def rejected_by_file(rejects: list[Reject]) -> list[TaggedOutput]:
+    """Rejects of any files, which were counted as read before, and their counts."""
+    of_file = operator.attrgetter("source")
+    groups = itertools.groupby(sorted(rejects, key=of_file), of_file)
+    return [output for _, found in groups for output in rejected(list(found), read=False)]
 
 
 class AnalyseBucket(OverlappedDoFn):
@@ -106,9 +113,7 @@ class AnalyseBucket(OverlappedDoFn):
             TaggedOutput(COUNTS, {name: facts[name] for name in ("books", "dropped", "splits")}),
             TaggedOutput(TOKEN_COUNTS, to_ipc(train_token_counts(columns))),
         ]
-        of_file = operator.attrgetter("source")
-        for _, rejects in itertools.groupby(sorted(conversations.rejects, key=of_file), of_file):
-            outputs += _rejected(list(rejects), read=False)
+        outputs += rejected_by_file(conversations.rejects)
         return turns.num_rows, outputs
 
     def _no_turns(self) -> pa.Table:

@@ -51,6 +51,7 @@ REJECT_REASONS = {
     "no_order": "the row has neither turn_index nor timestamp",
     "mixed_order": "the row has no turn_index, but others of its conversation do and not all have a timestamp",
     "duplicate_turn": "another row of the same conversation and turn was kept",
+    "scoring_failed": "the model gave no answer for the turn, or no finite one (`score`)",
     "unreadable_file": "the file, or the rest of it, can't be read",
 }
 

@@ -112,7 +112,8 @@ def write_data_directory(path: pathlib.Path, splits: dict[str, list[Window]], sh
     manifest = Manifest(
         inputs=(InputFile("logs.jsonl", 1),), shards=tuple(sorted(listed, key=lambda shard: shard.name)),
         vocabulary_size=13, max_tokens=MAX_TOKENS, history_turns=SLOTS - 1, history="all", labels=len(LABELS),
-        speakers=SPEAKERS, target_speakers=("user",), numeric_features=NUMERIC, books=Books(total, {}, 0, total, counts, {}))
+        speakers=SPEAKERS, target_speakers=("user",), numeric_features=NUMERIC,
+        books=Books(total, {}, 0, total, counts, {}))
     train_counts = np.sum([window.labels for window in splits.get("train", [])], axis=0, dtype=int).tolist()
     (path / data_directory.LABELS).write_text(
         json.dumps({"labels": LABELS, "train_counts": train_counts}, ensure_ascii=False), "utf-8")

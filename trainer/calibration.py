@@ -7,8 +7,8 @@ for all labels and no shift, Platt's scaling (Platt 1999) with a scale and a shi
 import numpy as np
 import tensorflow as tf
 
-# Scores are taken as no nearer to 0 and 1 than this.
-EPSILON = 1e-7
+# Scores are taken as no smaller and no larger than these: the latter is the largest number below 1 in 32 bits.
+LOWEST, HIGHEST = 1e-30, 1.0 - 2.0**-24
 MAX_SCALE = 20.0
 # What pulls a label's scale towards 1 and its shift towards 0, in units of log loss: a label with few positives stays
 # near its raw scores, one with many goes where its scores say.
@@ -18,7 +18,7 @@ NONE = "none"
 
 def calibrated(scores: tf.Tensor, scale: np.ndarray, shift: np.ndarray) -> tf.Tensor:
     """Probabilities float32 [N, K] of scores float32 [N, K], given scale and shift float32 [K]."""
-    clipped = tf.clip_by_value(scores, EPSILON, 1.0 - EPSILON)
+    clipped = tf.clip_by_value(scores, LOWEST, HIGHEST)
     return tf.sigmoid(scale * (tf.math.log(clipped) - tf.math.log1p(-clipped)) + shift)
 
 
@@ -68,5 +68,5 @@ CALIBRATIONS = {NONE: fit_none, "temperature": fit_temperature, "platt": fit_pla
 
 def _logits(scores: np.ndarray) -> np.ndarray:
     """float64 [N, K]."""
-    clipped = scores.astype(np.float64).clip(EPSILON, 1.0 - EPSILON)
+    clipped = scores.astype(np.float64).clip(LOWEST, HIGHEST)
     return np.log(clipped) - np.log1p(-clipped)
