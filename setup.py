@@ -13,6 +13,7 @@ setup(
     package_data={"trainer": ["templates/*.j2"]},
     install_requires=[
         "apache-beam>=2.77,<3",
+        "filelock>=3.20,<4",
         "jinja2>=3.1,<4",
         "keras>=3.15,<4",
         "markupsafe>=3,<4",

@@ -11,7 +11,7 @@ from pipeline.scoring import TextWindows, answers, batches, joined
 from pipeline.turns import from_ipc
 from schemas.exit_status import UsageError
 from schemas.model_description import ASSET, ModelDescription
-from schemas.model_directory import SAVED_MODEL
+from schemas.model_directory import SAVED_MODEL, SAVED_MODEL_FILE
 
 # TensorFlow uses the cores within one batch too, but not all of the time.
 THREADS = 2
@@ -66,7 +66,7 @@ class SavedModelHandler(ModelHandler[tuple[int, bytes], PredictionResult, Callab
 def find_saved_model(model_dir: str) -> str:
     """The SavedModel of a model directory, or the directory itself if it is one."""
     inside = FileSystems.join(model_dir, SAVED_MODEL)
-    return inside if FileSystems.exists(FileSystems.join(inside, "saved_model.pb")) else model_dir
+    return inside if FileSystems.exists(FileSystems.join(inside, SAVED_MODEL_FILE)) else model_dir
 
 
 def read_description(path: str) -> ModelDescription:

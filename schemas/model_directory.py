@@ -11,6 +11,8 @@ METRICS = "metrics"
 BACKUP = "backup"
 BEST_MODEL = "best.keras"
 SAVED_MODEL = "saved_model"
+# The file by which a directory is known for a SavedModel.
+SAVED_MODEL_FILE = "saved_model.pb"
 EVALUATION = "evaluation"
 # Calibration and thresholds; written by `train`, inside the SavedModel too.
 THRESHOLDS = f"{EVALUATION}/thresholds.json"

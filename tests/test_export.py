@@ -112,7 +112,7 @@ def test_missing_values_and_empty_slots(trained):
 
 def test_calibration_and_thresholds_are_inside_and_labels_an_asset(trained):
     model, data = trained
-    kept = read_decision(model)
+    kept, version = read_decision(model), load_saved_model(model).description.version
     raw = predict(model, data, "test").raw_scores
     thresholds = np.array([0.0, 1.1, 0.0, 1.1], np.float32)
     scale, shift = np.array([1, 2, 0.5, 1], np.float32), np.array([0, 0, 1, -1], np.float32)
@@ -123,14 +123,16 @@ def test_calibration_and_thresholds_are_inside_and_labels_an_asset(trained):
     np.testing.assert_array_equal(outputs["predicted"], [[True, False, True, False]] * len(outputs["scores"]))
     logits = np.log(raw / (1 - raw))
     np.testing.assert_allclose(outputs["scores"], 1 / (1 + np.exp(-(scale * logits + shift))), atol=1e-6)
-    loaded = load_saved_model(model)
-    assert loaded.labels == list(LABELS)
-    np.testing.assert_array_equal(loaded.thresholds, thresholds)
+    description = load_saved_model(model).description
+    assert description.labels == LABELS and description.target_speakers == ("user",) and description.slots == SLOTS
+    np.testing.assert_array_equal(np.array(description.thresholds, np.float32), thresholds)
+    assert description.version != version
     asset = model / model_directory.SAVED_MODEL / "assets" / model_directory.LABELS_ASSET
     assert json.loads(asset.read_text("utf-8")) == list(LABELS)
     assert not list(model.glob("tmp-*"))
     write_decision(model, kept)
     export(model, data)
+    assert load_saved_model(model).description.version == version
 
 
 def test_a_data_directory_without_windows_in_the_split(trained, tmp_path):

@@ -24,8 +24,8 @@ UNSAFE_YAML = {"load", "load_all", "full_load", "full_load_all", "unsafe_load", 
 HEAVY = {"apache_beam", "keras", "matplotlib", "numpy", "pandas", "pyarrow", "scipy", "sklearn", "tensorflow",
          "tensorflow_transform", "tf_keras", "tfx_bsl"}
 COMMANDS = {
-    "pipeline": ("synthesize", "convert", "prepare", "inspect"),
-    "trainer": ("train", "evaluate", "predict", "ablate", "pretrain"),
+    "pipeline": ("synthesize", "convert", "prepare", "score", "inspect"),
+    "trainer": ("train", "evaluate", "predict", "compare", "bless", "ablate", "pretrain"),
 }
 HELP = """
 import sys

@@ -31,6 +31,8 @@ from trainer.input_pipeline import (
 )
 from trainer.oversampling import Oversampling
 
+IDS = ("conversation_id", "turn_index")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -58,7 +60,7 @@ def test_a_window_is_what_was_written(data):
     expected = [window for shard in range(3) for window in make_windows(8, 2, "test-")
                 if sum(window.conversation_id.encode()) % 3 == shard]
     rows = [(windows, labels, ids, row) for windows, labels, ids in
-            evaluation_dataset(path, manifest, "test", 5, beside=("conversation_id", "turn_index")) for row in range(len(labels))]
+            evaluation_dataset(path, manifest, "test", 5, beside=IDS) for row in range(len(labels))]
     assert len(rows) == len(expected) == window_count(manifest, "test")
     for (windows, labels, ids, row), window in zip(rows, expected, strict=True):
         values = features_of(window)
@@ -115,7 +117,7 @@ def test_the_order_of_an_epoch_follows_from_the_seed_and_its_number(data):
 def test_windows_of_a_conversation_stay_together(data):
     path, manifest = data
     conversation_of = {}
-    for windows, labels, ids in evaluation_dataset(path, manifest, "train", 64, beside=("conversation_id", "turn_index")):
+    for windows, labels, ids in evaluation_dataset(path, manifest, "train", 64, beside=IDS):
         [keys] = window_keys([(windows, labels)])
         conversation_of.update(zip(keys, ids["conversation_id"].numpy(), strict=True))
     shown = sum(training(data), [])[:window_count(manifest, "train")]
@@ -230,7 +232,7 @@ def test_oversampled_epochs_show_every_copy_and_have_equal_steps(data):
     path, manifest = data
     oversampling = Oversampling((1.0, 1.4, 2.7, 1.0), seed=5)
     expected = [Counter() for _ in range(3)]
-    for windows, labels, ids in evaluation_dataset(path, manifest, "train", 64, beside=("conversation_id", "turn_index")):
+    for windows, labels, ids in evaluation_dataset(path, manifest, "train", 64, beside=IDS):
         [keys] = window_keys([(windows, labels)])
         copies = oversampling.copies(tf.cast(labels, tf.int64), ids["conversation_id"], ids["turn_index"],
                                      tf.range(3, dtype=tf.int64)).numpy()

@@ -80,7 +80,7 @@ def test_a_model_of_other_sizes(trained, tmp_path):
     shutil.copytree(data, tmp_path / "other")
     manifest = dataclasses.replace(read_manifest(data), history_turns=2)
     (tmp_path / "other" / data_directory.MANIFEST).write_text(manifest.to_json(), "utf-8")
-    with pytest.raises(UsageError, match="takes windows of 6 slots and 2 scalars, but those of .* have 3 and 2"):
+    with pytest.raises(UsageError, match="takes windows with 6 slots, history of all .*; those of .* have 3 slots"):
         predict(model, tmp_path / "other", "test")
 
 

@@ -72,7 +72,7 @@ def _add_compare(commands) -> None:
     parser = commands.add_parser("compare", help="compare two models on the same data", allow_abbrev=False,
                                  description="Scores a split with two models and writes a page of what differs.")
     compare.add_arguments(parser)
-    parser.set_defaults(run=_compare)
+    parser.set_defaults(run=compare.run)
 
 
 def _add_bless(commands) -> None:
@@ -81,7 +81,7 @@ def _add_bless(commands) -> None:
                                  description="Checks a candidate against a policy and the model in service, and "
                                  "writes the verdict. Ends with status 0 when it is blessed, 4 when it is refused.")
     bless.add_arguments(parser)
-    parser.set_defaults(run=_bless)
+    parser.set_defaults(run=bless.run)
 
 
 def _add_ablate(commands) -> None:
@@ -122,18 +122,6 @@ def _predict(args: argparse.Namespace) -> None:
     """Predicts."""
     import_module("keras", args.verbose)
     predict.run(args)
-
-
-def _compare(args: argparse.Namespace) -> None:
-    """Compares."""
-    import_module("keras", args.verbose)
-    compare.run(args)
-
-
-def _bless(args: argparse.Namespace) -> None:
-    """Decides."""
-    import_module("keras", args.verbose)
-    bless.run(args)
 
 
 def _pretrain(args: argparse.Namespace) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Windows that the other splits and the ablations are scored on: enough for figures to stand beside those of the split
 # evaluated, and few enough that a report on a large split does not take several times as long.
 MOST_WINDOWS = 20_000
-_SAVED_MODEL_FILE = "saved_model.pb"
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ def default_output_dir(model_dir: str | pathlib.Path, split: str) -> pathlib.Pat
 
 def _is_saved_model(path: str | pathlib.Path) -> bool:
     """Whether this is a SavedModel directory and no model directory."""
-    return (pathlib.Path(path) / _SAVED_MODEL_FILE).is_file()
+    return (pathlib.Path(path) / model_directory.SAVED_MODEL_FILE).is_file()
 
 
 def evaluate(

@@ -26,8 +26,8 @@ def export(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path) -> pathl
     Signature `serving_default`: `texts` string [B, slots] (the current turn, then its history, the newest first; ""
     is an empty slot), `speakers` string [B, slots] and `numeric` float32 [B, F] (raw; NaN is a missing value) give
     `scores` float32 [B, K], `predicted` bool [B, K], `attention` float32 [B, slots - 1] and `gate` float32 [B].
-    Signature `labels`: no input, gives `labels` string [K], which are also the asset `labels.json`, and `thresholds`
-    float32 [K]. The asset `model.json` is a `ModelDescription`.
+    Signature `labels`: no input, gives `labels` string [K]; they are also the asset `labels.json`. The asset
+    `model.json` is a `ModelDescription`.
 
     Args:
         model_dir: holds best.keras, config.json and evaluation/thresholds.json.
@@ -175,7 +175,6 @@ def _write(path: pathlib.Path, model: IntentClassifier, transform, data: dict, d
     signature = [tf.TensorSpec([None, slots], tf.string, "texts"), tf.TensorSpec([None, slots], tf.string, "speakers"),
                  tf.TensorSpec([None, numeric], tf.float32, "numeric")]
     archive.add_endpoint("serving_default", tf.function(serving.__call__), signature)
-    known = {"labels": data["labels"], "thresholds": decision.thresholds}
-    labels = tf.function(lambda: {name: tf.constant(values) for name, values in known.items()})
+    labels = tf.function(lambda: {"labels": tf.constant(data["labels"])})
     archive.add_endpoint(model_directory.LABELS_SIGNATURE, labels, [])
     archive.write_out(path, verbose=False)

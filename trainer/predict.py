@@ -63,11 +63,12 @@ def ask(model_dir: str | pathlib.Path, windows: list[Window], manifest: Manifest
     from trainer.saved_models import load_saved_model
 
     model = load_saved_model(model_dir)
-    model.require_sizes(manifest.sizes.slots, manifest.sizes.numeric, "the data directory")
+    model.require_windows_of(manifest)
+    labels = model.description.labels
     outputs = model([window.texts for window in windows], [window.speakers for window in windows],
                     [window.numeric for window in windows])
-    return [Answer(dict(zip(model.labels, scores.tolist(), strict=True)),
-                   tuple(name for name, said in zip(model.labels, predicted, strict=True) if said),
+    return [Answer(dict(zip(labels, scores.tolist(), strict=True)),
+                   tuple(name for name, said in zip(labels, predicted, strict=True) if said),
                    tuple(attention.tolist()))
             for scores, predicted, attention in
             zip(*(outputs[name] for name in ("scores", "predicted", "attention")), strict=True)]

@@ -1,6 +1,7 @@
 """What a model says of every window of a split."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Iterator
 
@@ -84,11 +85,8 @@ def predict(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path, split: 
     if not fits(model_dir, data_dir, manifest):
         return predict_by_signature(model_dir, data_dir, split, change=change, limit=limit, batch_size=batch_size)
     from trainer.decisions import read_decision
-    from trainer.models import load_model
 
-    path, decision = pathlib.Path(model_dir), read_decision(model_dir)
-    model = load_model(path / model_directory.BEST_MODEL)
-    forward = _compiled(model)
+    decision, forward = read_decision(model_dir), _network(pathlib.Path(model_dir) / model_directory.BEST_MODEL)
 
     def ask(windows, beside):
         outputs = {name: value.numpy() for name, value in forward(windows).items()}
@@ -109,20 +107,22 @@ def predict_by_signature(model_dir: str | pathlib.Path, data_dir: str | pathlib.
 
     manifest, labels = data_directory.read_manifest(data_dir), data_directory.read_labels(data_dir)
     model = load_saved_model(model_dir)
-    model.require_sizes(manifest.sizes.slots, manifest.sizes.numeric, data_dir)
+    model.require_windows_of(manifest)
+    description = model.description
     names = np.array(speaker_names(manifest), object)
-    columns = np.array([model.labels.index(label) if label in model.labels else -1 for label in labels], np.int64)
+    places = {label: place for place, label in enumerate(description.labels)}
+    columns = np.array([places.get(label, -1) for label in labels], np.int64)
+    thresholds = np.append(np.array(description.thresholds, np.float32), np.float32(1))[columns]
 
     def ask(windows, beside):
         outputs = model(beside["texts"], names[windows["speakers"]], beside["raw_numeric"])
         scores = np.where(columns >= 0, outputs["scores"][:, columns], np.float32(0))
         return {**outputs, "scores": scores, "raw_scores": scores}
 
-    predictions = _predictions(labels, np.where(columns >= 0, model.thresholds[columns], np.float32(1)),
-                               _asked(ask, data_dir, manifest, split, change, limit, batch_size))
+    predictions = _predictions(labels, thresholds, _asked(ask, data_dir, manifest, split, change, limit, batch_size))
     return dataclasses.replace(
-        predictions, missing_labels=[label for label in labels if label not in model.labels],
-        extra_labels=[label for label in model.labels if label not in labels])
+        predictions, missing_labels=[label for label in labels if label not in places],
+        extra_labels=[label for label in description.labels if label not in labels])
 
 
 def fits(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path, manifest: Manifest) -> bool:
@@ -134,7 +134,7 @@ def fits(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path, manifest: 
     from trainer.training import describe_data
 
     path = pathlib.Path(model_dir)
-    if (path / "saved_model.pb").is_file():
+    if (path / model_directory.SAVED_MODEL_FILE).is_file():
         return False
     model_directory.require_completed(path)
     try:
@@ -146,10 +146,22 @@ def fits(model_dir: str | pathlib.Path, data_dir: str | pathlib.Path, manifest: 
                ("labels", "numeric_features", "speakers", "history", "sizes", "transform_sha256"))
 
 
-def _compiled(model):
-    """The network's outputs of a batch of windows."""
+def _network(path: pathlib.Path):
+    """A function from a batch of windows to the network's outputs.
+
+    That of the last file is kept: one evaluation asks it many times, and to load and trace it takes seconds.
+    """
+    return _kept_network(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_network(path: pathlib.Path, changed: int):
+    """That of the file as it was at a time."""
     import tensorflow as tf
 
+    from trainer.models import load_model
+
+    model = load_model(path)
     return tf.function(lambda windows: model(windows, training=False), reduce_retracing=True)
 
 

@@ -1,4 +1,4 @@
-"""A SavedModel of this product, called through its signatures alone, as any client of it would."""
+"""A SavedModel of this product, called through its signature alone, as any client of it would."""
 
 import dataclasses
 import pathlib
@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from schemas import model_directory
+from schemas.data_directory import Manifest
 from schemas.exit_status import UsageError
-
-FILE = "saved_model.pb"
+from schemas.model_description import ASSET, ModelDescription
+from schemas.model_directory import SAVED_MODEL, SAVED_MODEL_FILE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,18 +19,14 @@ class SavedIntentClassifier:
 
     Attributes:
         path: where it was.
-        labels: names of its K labels.
-        thresholds: the score from which on each is said, float32 [K].
-        slots: turns of a window.
-        numeric: number of scalars.
-        serve: the signature `serving_default`.
+        description: what it says of itself.
+        loaded: what holds its variables.
+        serve: its signature `serving_default`.
     """
 
     path: pathlib.Path
-    labels: list[str]
-    thresholds: np.ndarray
-    slots: int
-    numeric: int
+    description: ModelDescription
+    loaded: object
     serve: Callable
 
     def __call__(self, texts, speakers, numeric) -> dict[str, np.ndarray]:
@@ -39,11 +35,15 @@ class SavedIntentClassifier:
                              numeric=tf.constant(numeric, tf.float32))
         return {name: value.numpy() for name, value in outputs.items()}
 
-    def require_sizes(self, slots: int, numeric: int, data: object) -> None:
-        """Raises a UsageError unless it takes windows of so many slots and scalars, which are those of `data`."""
-        if (self.slots, self.numeric) != (slots, numeric):
-            raise UsageError(f"{self.path} takes windows of {self.slots} slots and {self.numeric} scalars, but those "
-                             f"of {data} have {slots} and {numeric}")
+    def require_windows_of(self, manifest: Manifest) -> None:
+        """Raises a UsageError unless it takes the windows of a data directory: their slots, history and scalars."""
+        description = self.description
+        taken = (description.slots, description.history, description.numeric_features)
+        given = (manifest.sizes.slots, manifest.history, manifest.numeric_features)
+        if taken != given:
+            wants, has = (f"{slots} slots, history of {history} and the scalars {', '.join(scalars)}"
+                          for slots, history, scalars in (taken, given))
+            raise UsageError(f"{self.path} takes windows with {wants}; those of the data directory have {has}")
 
 
 def load_saved_model(path: str | pathlib.Path) -> SavedIntentClassifier:
@@ -53,17 +53,10 @@ def load_saved_model(path: str | pathlib.Path) -> SavedIntentClassifier:
         UsageError: when it can't be loaded, or is none of this product.
     """
     given = pathlib.Path(path)
-    found = given if (given / FILE).is_file() else given / model_directory.SAVED_MODEL
+    found = given if (given / SAVED_MODEL_FILE).is_file() else given / SAVED_MODEL
     try:
+        description = ModelDescription.from_json((found / "assets" / ASSET).read_text("utf-8"))
         loaded = tf.saved_model.load(str(found))
-        serve = loaded.signatures["serving_default"]
-        known = loaded.signatures[model_directory.LABELS_SIGNATURE]()
-        inputs = serve.structured_input_signature[1]
-        names = [label.decode("utf-8") for label in known["labels"].numpy()]
-        model = SavedIntentClassifier(found, names, known["thresholds"].numpy(), inputs["texts"].shape[1],
-                                      inputs["numeric"].shape[1], serve)
+        return SavedIntentClassifier(found, description, loaded, loaded.signatures["serving_default"])
     except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
         raise UsageError(f"can't load the SavedModel {found}: {error}") from error
-    # What holds the variables must live as long as the signature.
-    object.__setattr__(model, "_loaded", loaded)
-    return model
