@@ -7,6 +7,8 @@ from schemas.exit_status import DataRefused, TurnwiseError
 from schemas.turn_log import HARMLESS_REASONS
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+# Those that are in statistics.json as counts too, for comparing data directories.
+HISTOGRAMS = ("turns_per_conversation", "tokens_per_turn")
 
 
 def books_of(result: dict) -> Books:
@@ -63,9 +65,11 @@ def _split_statistics(counts: dict, labels: list[str]) -> dict:
         "turns": turns,
         "windows": counts.get("windows", 0),
         "labels": dict(sorted(counts["labels"].items())),
-        "labels_per_turn": dict(sorted(counts["labels_per_turn"].items(), key=lambda item: int(item[0]))),
+        "labels_per_turn": _by_value(counts["labels_per_turn"]),
+        "speakers": dict(sorted(counts["speakers"].items())),
         "turns_per_conversation": distribution(counts["turns_per_conversation"]),
         "tokens_per_turn": distribution(counts["tokens_per_turn"]),
+        "histograms": {name: _by_value(counts[name]) for name in HISTOGRAMS},
         "label_cooccurrence": [
             [*sorted(labels[int(number)] for number in pair.split()), count]
             for pair, count in sorted(counts.get("cooccurrence", {}).items(), key=lambda item: (-item[1], item[0]))
@@ -78,6 +82,10 @@ def _split_statistics(counts: dict, labels: list[str]) -> dict:
     if "windows_also_in_train" in counts:
         statistics["windows_also_in_train"] = counts["windows_also_in_train"]
     return statistics
+
+
+def _by_value(histogram: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(histogram.items(), key=lambda item: int(item[0])))
 
 
 def distribution(histogram: dict[str, int]) -> dict[str, float]:

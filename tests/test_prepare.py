@@ -251,6 +251,10 @@ def test_statistics(directory):
     assert train["turns_per_conversation"] == {"mean": 6.0, "min": 6, "max": 6} | dict.fromkeys(
         ("p5", "p25", "p50", "p75", "p95", "p99"), 6
     )
+    histograms = train["histograms"]
+    assert histograms["turns_per_conversation"] == {"6": train["conversations"]}
+    assert sum(histograms["tokens_per_turn"].values()) == sum(train["speakers"].values()) == train["turns"]
+    assert train["speakers"]["user"] == train["windows"]
     assert train["tokens_per_turn"]["p50"] == 3 and train["labels_per_turn"] == {"1": train["windows"]}
     assert train["out_of_vocabulary_rate"] == 0.0
 
