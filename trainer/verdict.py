@@ -16,7 +16,6 @@ from trainer.blessing import Check, answers, drops, failure, floors, knows_label
 from trainer.blessing_policy import Policy
 from trainer.input_pipeline import verify_shards, window_count
 from trainer.predictions import Predictions, fits, predict, predict_by_signature
-from trainer.saved_models import FILE
 
 SCHEMA_VERSION = 1
 
@@ -142,7 +141,7 @@ def _evaluated(subject: Subject) -> Predictions | None:
 def _describe_model(path: str) -> dict[str, str | None]:
     """A model's path, and a sha256 over the names and contents of its SavedModel's files; None where it has none."""
     saved = pathlib.Path(path)
-    if not (saved / FILE).is_file():
+    if not (saved / model_directory.SAVED_MODEL_FILE).is_file():
         saved /= model_directory.SAVED_MODEL
     files = sorted(file.relative_to(saved).as_posix() for file in saved.rglob("*") if file.is_file())
     lines = [f"{data_directory.sha256_of(saved / file)}  {file}\n" for file in files]
