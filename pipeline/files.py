@@ -27,6 +27,7 @@ class SourceFile:
         number: its place among all input files, ordered by path.
         path: any path that Beam's filesystems know.
         size: bytes, as stored.
+        changed: seconds since 1970; 0 where the filesystem doesn't say.
         format: `jsonl`, `csv` or `parquet`.
         compression: `gzip`, `zstd`, `bz2`, or None.
     """
@@ -34,6 +35,7 @@ class SourceFile:
     number: int
     path: str
     size: int
+    changed: float
     format: str
     compression: str | None
 
@@ -59,7 +61,7 @@ def match_files(patterns: list[str]) -> list[SourceFile]:
     Raises:
         UsageError: when a pattern matches nothing, or a file has a suffix that tells no format.
     """
-    sizes = {}
+    files = {}
     for pattern in patterns:
         try:
             found = FileSystems.match([pattern])[0].metadata_list
@@ -67,8 +69,8 @@ def match_files(patterns: list[str]) -> list[SourceFile]:
             raise UsageError(f"can't list --input {pattern}: {error}") from error
         if not found:
             raise UsageError(f"--input {pattern} matches no file")
-        sizes |= {item.path: item.size_in_bytes for item in found}
-    return [SourceFile(n, path, sizes[path], *format_of(path)) for n, path in enumerate(sorted(sizes))]
+        files |= {item.path: (item.size_in_bytes, item.last_updated_in_seconds or 0.0) for item in found}
+    return [SourceFile(n, path, *files[path], *format_of(path)) for n, path in enumerate(sorted(files))]
 
 
 def format_of(path: str) -> tuple[str, str | None]:

@@ -1,6 +1,7 @@
 """A SavedModel for Beam's RunInference: loaded once a process, shared by its threads."""
 
 import concurrent.futures
+import functools
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -39,7 +40,7 @@ class SavedModelHandler(ModelHandler[tuple[int, bytes], PredictionResult, Callab
 
     def load_model(self) -> Callable:
         """Loads the SavedModel."""
-        return load(self._path)
+        return load(self._path, self._description.version)
 
     def run_inference(
         self, batch: Sequence[tuple[int, bytes]], model: Callable, inference_args: dict | None = None
@@ -57,6 +58,10 @@ class SavedModelHandler(ModelHandler[tuple[int, bytes], PredictionResult, Callab
     def batch_elements_kwargs(self) -> dict[str, int]:
         """A bucket is batch enough."""
         return {"min_batch_size": 1, "max_batch_size": 1}
+
+    def get_num_bytes(self, batch: Sequence[tuple[int, bytes]]) -> int:
+        """The size of some buckets; Beam would pickle them to know it."""
+        return sum(len(columns) for _, columns in batch)
 
     def get_metrics_namespace(self) -> str:
         """Where Beam's own counters of inference stand."""
@@ -83,8 +88,16 @@ def read_description(path: str) -> ModelDescription:
         raise UsageError(f"--model_dir {path} holds no SavedModel of this product: {error}") from error
 
 
-def load(path: str) -> Callable:
-    """Loads a SavedModel; gives a function from the signature's inputs, arrays, to its outputs, arrays.
+@functools.lru_cache(maxsize=1)
+def load(path: str, version: str) -> Callable:
+    """Loads a SavedModel, or gives the one that was loaded last.
+
+    Args:
+        path: of the SavedModel.
+        version: of the model there.
+
+    Returns:
+        A function from the signature's inputs, arrays, to its outputs, arrays.
 
     Raises:
         UsageError: when it can't be loaded.

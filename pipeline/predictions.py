@@ -110,11 +110,11 @@ def _bracketed(start: str, items: pa.Array, offsets: np.ndarray, end: str) -> pa
 
 
 def _list_of_strings(values: pa.ListArray) -> pa.Array:
-    return _bracketed("[", _quoted(values.flatten().dictionary_encode()), values.offsets.to_numpy(), "]")
+    return _bracketed("[", _quoted(values.flatten().dictionary_encode()), _from_zero(values.offsets), "]")
 
 
 def _list_of_numbers(values: pa.ListArray) -> pa.Array:
-    return _bracketed("[", values.flatten(), values.offsets.to_numpy(), "]")
+    return _bracketed("[", values.flatten(), _from_zero(values.offsets), "]")
 
 
 def _object(values: pa.MapArray) -> pa.Array:
@@ -123,7 +123,12 @@ def _object(values: pa.MapArray) -> pa.Array:
     pairs = pc.binary_join_element_wise(
         _quoted(keys.dictionary_encode()), items.cast(pa.large_string()), pa.scalar(": ", pa.large_string())
     )
-    return _bracketed("{", pairs, values.offsets.to_numpy() - start, "}")
+    return _bracketed("{", pairs, _from_zero(values.offsets), "}")
+
+
+def _from_zero(offsets: pa.Array) -> np.ndarray:
+    """Offsets into what `flatten` gives: those of a slice begin where it was cut out."""
+    return offsets.to_numpy() - offsets[0].as_py()
 
 
 _FORMATS = {

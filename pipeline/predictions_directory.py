@@ -1,10 +1,11 @@
 """The predictions directory on any Beam filesystem: made ready, gone on with, completed."""
 
 import dataclasses
+import hashlib
 import json
 import re
 
-from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.data_directory import SCRATCH_PREFIX
@@ -32,6 +33,9 @@ OURS = re.compile(
     rf"|{re.escape(SCRATCH_PREFIX)}.*|{PREFIX}-\d{{5,}}-of-\d{{5,}}\.({'|'.join(map(re.escape, EXTENSIONS))}))"
     r"(\.[0-9a-f]{32}\.part)?"
 )
+FINISHED = re.compile(r"shard-(\d{5,})\.json")
+# What an interrupted job leaves for the next run.
+KEPT = re.compile(rf"{re.escape(CONFIG)}|{re.escape(PROGRESS)}/{FINISHED.pattern}|{PREFIX}-.*(?<!\.part)")
 
 
 def make_ready(directory: str, config: dict, overwrite: bool) -> None:
@@ -39,7 +43,7 @@ def make_ready(directory: str, config: dict, overwrite: bool) -> None:
 
     Args:
         directory: of the predictions.
-        config: what shapes them, JSON values; the same configuration means the same job.
+        config: what shapes them, JSON values; the same configuration means the same job. It is written to config.json.
         overwrite: whether to begin anew whatever is there.
 
     Raises:
@@ -58,10 +62,13 @@ def make_ready(directory: str, config: dict, overwrite: bool) -> None:
                 f"--output_dir {directory} holds an interrupted job with other input, model or flags; choose another, "
                 "or --overwrite"
             )
-        remains = re.compile(rf"({re.escape(CONFIG)}|{re.escape(PROGRESS)}/[^/]*\.json|{PREFIX}-.*)(?<!\.part)")
         for name in sorted(names, key=lambda name: name != COMPLETED):
-            if not (kept and remains.fullmatch(name)):
+            if not (kept and KEPT.fullmatch(name)):
                 FileSystems.delete([FileSystems.join(directory, name)])
+        # Where directories are more than parts of names, the emptied ones are still there.
+        for part in {name.split("/")[0] for name in names if name.startswith(SCRATCH_PREFIX)}:
+            if FileSystems.exists(FileSystems.join(directory, part)):
+                FileSystems.delete([FileSystems.join(directory, part)])
         for path in (directory, *(FileSystems.join(directory, part) for part in (REJECTED, PROGRESS))):
             if not FileSystems.exists(path):
                 FileSystems.mkdirs(path)
@@ -74,7 +81,28 @@ def make_ready(directory: str, config: dict, overwrite: bool) -> None:
 def finished(directory: str) -> dict[int, str]:
     """{bucket: file with what is known of it} of the shards that an earlier run has finished."""
     [found] = FileSystems.match([FileSystems.join(directory, PROGRESS, "*.json")])
-    return {int(item.path.rsplit("-", 1)[1].removesuffix(".json")): item.path for item in found.metadata_list}
+    paths = {FINISHED.fullmatch(FileSystems.split(item.path)[1]): item.path for item in found.metadata_list}
+    return {int(name[1]): path for name, path in paths.items() if name}
+
+
+def read_finished(directory: str, path: str) -> dict | None:
+    """What is known of a finished shard; None when that, or the shard, is missing or not as it was written.
+
+    Args:
+        directory: of the predictions.
+        path: from `finished`.
+    """
+    try:
+        with FileSystems.open(path) as file:
+            facts = json.loads(file.read())
+        [(name, shard)] = facts["shards"].items()
+        with FileSystems.open(
+            FileSystems.join(directory, name), compression_type=CompressionTypes.UNCOMPRESSED
+        ) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (BeamIOError, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return facts if digest == shard["sha256"] else None
 
 
 def progress_file(directory: str, bucket: int) -> str:
@@ -109,14 +137,7 @@ def complete(
 
 def describe_input(files: list[SourceFile]) -> list[dict]:
     """What tells an input from others: path, size and time of the last change of each file."""
-    found = []
-    for file in files:
-        try:
-            changed = FileSystems.last_updated(file.path)
-        except BeamIOError:  # not every filesystem knows
-            changed = None
-        found.append({"path": file.path, "bytes": file.size, "changed": changed})
-    return found
+    return [{"path": file.path, "bytes": file.size, "changed": file.changed} for file in files]
 
 
 def _names(directory: str) -> list[str]:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import sys
 
 import apache_beam as beam
 import numpy as np
@@ -25,7 +26,7 @@ from pipeline.turns import Reading
 from pipeline.write import atomic_file
 from schemas.exit_status import DataRefused, TurnwiseError, UsageError
 from schemas.model_description import ModelDescription
-from schemas.predictions_directory import METRICS, REJECTED, Books
+from schemas.predictions_directory import METRICS, REJECTED, SCHEMA_VERSION, Books
 from schemas.turn_log import HARMLESS_REASONS
 from schemas.visible_text import visible
 
@@ -44,6 +45,7 @@ class Plan:
         directory: to write to.
         scratch: directory of intermediate files.
         finished: {bucket: file with what is known of it} of the shards that are there already.
+        max_bad_fraction: the input is refused when a larger part of its rows is rejected.
     """
 
     config: ScoreConfig
@@ -55,6 +57,7 @@ class Plan:
     directory: str
     scratch: str
     finished: dict[int, str]
+    max_bad_fraction: float
 
     @property
     def reading(self) -> Reading:
@@ -90,12 +93,15 @@ def run(args: argparse.Namespace, beam_flags: list[str]) -> None:
     if not config.target_speakers:
         raise UsageError(f"the model {args.model_dir} names no speakers to score; name them with --target_speakers")
     files = match_files(args.input)
+    buckets = bucket_count(sum(file.size for file in files))
     options = beam_options(beam_flags)
     _try(model, description)
     settings = {
+        "schema_version": SCHEMA_VERSION,
         "config": dataclasses.asdict(config),
         "model_version": description.version,
         "input": predictions_directory.describe_input(files),
+        "shards": buckets,
     }
     predictions_directory.make_ready(args.output_dir, settings, args.overwrite)
     with data_directory.scratch(args.output_dir) as scratch:
@@ -105,10 +111,11 @@ def run(args: argparse.Namespace, beam_flags: list[str]) -> None:
             description,
             files,
             [part for file in files for part in cut(file, PART_BYTES)],
-            bucket_count(sum(file.size for file in files)),
+            buckets,
             args.output_dir,
             scratch,
             predictions_directory.finished(args.output_dir),
+            args.max_bad_fraction,
         )
         print(f"plan: {plan.describe()}; runner {options.view_as(StandardOptions).runner}", flush=True)
         progress.start({"read": len(plan.parts), "order": plan.buckets, "score": plan.buckets})
@@ -132,7 +139,7 @@ def score(pipeline: beam.Pipeline, plan: Plan) -> None:
         | "Read" >> beam.ParDo(ReadTurns(plan.reading, plan.buckets)).with_outputs(REJECTS, COUNTS, main="turns")
     )
     every_bucket = pipeline | "Buckets" >> beam.Create([(bucket, b"") for bucket in range(plan.buckets)])
-    order = beam.ParDo(OrderBucket(description, config.target_speakers, plan.finished))
+    order = beam.ParDo(OrderBucket(plan.directory, description, config.target_speakers, plan.finished))
     ordered = (
         (read.turns, every_bucket)
         | "Together" >> beam.Flatten()
@@ -169,11 +176,14 @@ def finish(plan: Plan, result: dict) -> None:
     if wrong:
         raise TurnwiseError(f"the books don't balance: {wrong}")
     bad = sum(count for reason, count in books.turns_rejected.items() if reason not in HARMLESS_REASONS)
-    if bad > plan.config.max_bad_fraction * books.turns_read:
+    if bad > plan.max_bad_fraction * books.turns_read:
         raise DataRefused(
             f"{bad} of {books.turns_read} rows are rejected, more than --max_bad_fraction "
-            f"{plan.config.max_bad_fraction}; they are in {FileSystems.join(plan.directory, REJECTED)}"
+            f"{plan.max_bad_fraction}; they are in {FileSystems.join(plan.directory, REJECTED)}"
         )
+    if books.history_only and not books.scored:
+        speakers = ", ".join(map(visible, plan.config.target_speakers))
+        print(f"warning: no turn is of {speakers}; --target_speakers names others", file=sys.stderr)
     compared = result["compared"]
     metrics = figures(compared, plan.description.labels) if compared["windows"] else None
     predictions_directory.complete(
@@ -194,8 +204,9 @@ def _try(model: str, description: ModelDescription) -> None:
         UsageError: when it can't be loaded or fails.
     """
     words = np.full((1, description.slots), b"", object)
+    numeric = np.full((1, len(description.numeric_features)), np.nan, np.float32)
     try:
-        load(model)(words, words, np.full((1, len(description.numeric_features)), np.nan, np.float32))
+        load(model, description.version)(words, words, numeric)
     except UsageError:
         raise
     except Exception as error:

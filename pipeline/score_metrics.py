@@ -54,14 +54,11 @@ def figures(counts: dict, labels: tuple[str, ...]) -> dict:
     per_label = [_scores(*(int(column[k]) for column in columns.values())) for k in range(len(labels))]
     wrong = sum(columns["predicted"]) + sum(columns["support"]) - 2 * sum(columns["true_positives"])
     windows = counts["windows"]
-    table = np.array([list(scores.values()) for scores in per_label])
-    names = ("precision", "recall", "f1")
-    weighted = np.average(table, axis=0, weights=columns["support"]) if columns["support"].any() else np.zeros(3)
     return {
         "windows": windows,
         "micro": _scores(*(int(column.sum()) for column in columns.values())),
-        "macro": dict(zip(names, np.average(table, axis=0).tolist(), strict=True)),
-        "weighted": dict(zip(names, weighted.tolist(), strict=True)),
+        "macro": _average(per_label, None),
+        "weighted": _average(per_label, columns["support"] if columns["support"].any() else None),
         "exact_match": counts["exact"] / windows,
         "hamming_loss": float(wrong / (windows * len(labels))),
         "per_label": [
@@ -75,6 +72,14 @@ def figures(counts: dict, labels: tuple[str, ...]) -> dict:
 def _by_number(decisions: np.ndarray) -> dict[str, int]:
     """{number of the label: count} of bool [N, K]."""
     return {str(k): int(count) for k, count in enumerate(decisions.sum(axis=0)) if count}
+
+
+def _average(per_label: list[dict[str, float]], weights: np.ndarray | None) -> dict[str, float]:
+    """The mean of each score over the labels, added up in the order in which scikit-learn does, to the last bit."""
+    return {
+        name: float(np.average(np.array([scores[name] for scores in per_label]), weights=weights))
+        for name in ("precision", "recall", "f1")
+    }
 
 
 def _scores(true_positives: int, predicted: int, support: int) -> dict[str, float]:

@@ -23,7 +23,6 @@ class ScoreConfig:
         batch_windows: windows that the model is given at a time.
         label_map: {label of the log: new name, or None to drop it}, for the evaluation figures.
         max_line_bytes: a longer line is rejected.
-        max_bad_fraction: the input is refused when a larger part of its rows is rejected.
     """
 
     columns: dict[str, str]
@@ -35,7 +34,6 @@ class ScoreConfig:
     batch_windows: int
     label_map: dict[str, str | None]
     max_line_bytes: int
-    max_bad_fraction: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,5 +110,4 @@ def config_of(
         batch_windows=args.batch_windows,
         label_map=read_label_map(args.label_map) if args.label_map else {},
         max_line_bytes=args.max_line_bytes,
-        max_bad_fraction=args.max_bad_fraction,
     )

@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-import apache_beam as beam
 import pyarrow as pa
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import PredictionResult
 from apache_beam.pvalue import TaggedOutput
 
@@ -15,10 +13,10 @@ from pipeline.buckets import CONVERSATION_HASH
 from pipeline.conversations import order_conversations
 from pipeline.overlap import OverlappedDoFn
 from pipeline.predictions import predictions_table, write_predictions
-from pipeline.predictions_directory import progress_file
+from pipeline.predictions_directory import progress_file, read_finished
 from pipeline.score_metrics import label_counts
 from pipeline.score_options import ScoreConfig
-from pipeline.scoring import Answers, TextWindows, numeric_columns, scoring_columns
+from pipeline.scoring import Answers, TextWindows, numeric_columns, scoring_columns, target_turns
 from pipeline.stages import COUNTS, rejected_by_file
 from pipeline.turns import Reject, from_ipc, reject_of, to_ipc, turn_schema
 from pipeline.write import atomic_file
@@ -31,9 +29,11 @@ FAILED = "scoring_failed"
 class OrderBucket(OverlappedDoFn):
     """(bucket, turns as IPC bytes) to (bucket, `scoring_columns` as IPC bytes).
 
-    Also `rejects` and `counts` as `ReadTurns`. A bucket that an earlier run has finished gives what was known of it.
+    Also `rejects` and `counts` as `ReadTurns`. A bucket that an earlier run has finished gives what was known of it, if
+    its shard is as that run wrote it.
 
     Args:
+        directory: of the predictions.
         description: of the model.
         target_speakers: whose turns are scored.
         finished: {bucket: file with what is known of it}.
@@ -41,7 +41,14 @@ class OrderBucket(OverlappedDoFn):
 
     stage = "order"
 
-    def __init__(self, description: ModelDescription, target_speakers: tuple[str, ...], finished: dict[int, str]):
+    def __init__(
+        self,
+        directory: str,
+        description: ModelDescription,
+        target_speakers: tuple[str, ...],
+        finished: dict[int, str],
+    ):
+        self._directory = directory
         self._description = description
         self._target_speakers = target_speakers
         self._finished = finished
@@ -54,27 +61,23 @@ class OrderBucket(OverlappedDoFn):
         turns = pa.concat_tables([empty, *(from_ipc(chunk) for chunk in chunks if chunk)])
         conversations = order_conversations(turns)
         columns = scoring_columns(conversations, numeric)
-        windows = TextWindows(columns, self._description, self._target_speakers)
-        history_only = columns.num_rows - len(windows.targets)
+        history_only = columns.num_rows - len(target_turns(columns, self._target_speakers))
         outputs: list = [TaggedOutput(COUNTS, {"books": {"history_only": history_only}})]
         outputs += rejected_by_file(conversations.rejects)
-        if bucket in self._finished:
-            outputs += self._kept(self._finished[bucket])
-        else:
+        facts = read_finished(self._directory, self._finished[bucket]) if bucket in self._finished else None
+        if facts is None:
             outputs.append((bucket, to_ipc(columns)))
+        else:
+            rejects = [Reject(**reject) for reject in facts.pop("rejects")]
+            outputs += [TaggedOutput(COUNTS, facts), *rejected_by_file(rejects)]
+            progress.advance("score", facts["books"]["scored"])
         return turns.num_rows, outputs
 
-    def _kept(self, path: str) -> list:
-        """The counts and rejects of a shard that is there."""
-        with FileSystems.open(path) as file:
-            facts = json.loads(file.read())
-        rejects = [Reject(**reject) for reject in facts.pop("rejects")]
-        progress.advance("score", facts["books"]["scored"])
-        return [TaggedOutput(COUNTS, facts), *rejected_by_file(rejects)]
 
-
-class WritePredictions(beam.DoFn):
+class WritePredictions(OverlappedDoFn):
     """What RunInference gives of a bucket to its counts; writes its shard. Also `rejects` as `ReadTurns`.
+
+    The next bucket is scored meanwhile.
 
     Args:
         directory: to write to.
@@ -83,13 +86,15 @@ class WritePredictions(beam.DoFn):
         config: what is written.
     """
 
+    stage = "score"
+
     def __init__(self, directory: str, buckets: int, description: ModelDescription, config: ScoreConfig):
         self._directory = directory
         self._buckets = buckets
         self._description = description
         self._config = config
 
-    def process(self, result: PredictionResult) -> Iterator:
+    def work(self, result: PredictionResult) -> tuple[int, list]:
         """Writes one bucket's shard."""
         bucket, windows = result.example
         answers, config = result.inference, self._config
@@ -105,9 +110,7 @@ class WritePredictions(beam.DoFn):
         # Written after the shard: with it, the shard is whole.
         with atomic_file(progress_file(self._directory, bucket)) as file:
             file.write(json.dumps({**facts, "rejects": [dataclasses.asdict(reject) for reject in rejects]}).encode())
-        progress.advance("score", shard.records)
-        yield facts
-        yield from rejected_by_file(rejects)
+        return shard.records, [facts, *rejected_by_file(rejects)]
 
 
 def failures(windows: TextWindows, answers: Answers) -> list[Reject]:

@@ -60,6 +60,13 @@ def scoring_columns(conversations: Conversations, numeric_features: tuple[str, .
     )
 
 
+def target_turns(columns: pa.Table, target_speakers: tuple[str, ...]) -> np.ndarray:
+    """The turns of the target speakers, int64 [N] indices into `scoring_columns`."""
+    speaker = columns["speaker"].combine_chunks()
+    wanted = pc.is_in(speaker.dictionary, pa.array(target_speakers, pa.string()))
+    return np.flatnonzero(wanted.take(speaker.indices).to_numpy(zero_copy_only=False))
+
+
 class TextWindows:
     """The windows of a bucket's turns of the target speakers, in order.
 
@@ -73,10 +80,8 @@ class TextWindows:
         self._columns = columns
         self.description = description
         speaker, text = (columns[name].combine_chunks() for name in ("speaker", "text"))
-        codes = speaker.indices.to_numpy()
-        wanted = pc.is_in(speaker.dictionary, pa.array(target_speakers, pa.string())).to_numpy(zero_copy_only=False)
-        self.targets = np.flatnonzero(wanted[codes]) if len(wanted) else np.empty(0, np.int64)
-        same = codes if description.history == "same_speaker" else None
+        self.targets = target_turns(columns, target_speakers)
+        same = speaker.indices.to_numpy() if description.history == "same_speaker" else None
         self._previous = previous_turns(columns[CONVERSATION].to_numpy(), same)
         # The last entry is an empty slot's.
         self._texts, self._text_codes = _words(text)
