@@ -206,3 +206,16 @@ def sha256_of(path: str | pathlib.Path) -> str:
     """The sha256 of a local file, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_label_map(data_dir: str | pathlib.Path) -> dict[str, str | None]:
+    """{label of the logs: its name in the data directory, or None where it was dropped}, of what was renamed.
+
+    Raises:
+        UsageError: when config.json can't be read.
+    """
+    path = pathlib.Path(data_dir) / CONFIG
+    try:
+        return json.loads(path.read_text("utf-8"))["label_map"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"can't read {path}: {error!r}") from error

@@ -117,6 +117,7 @@ def write_data_directory(path: pathlib.Path, splits: dict[str, list[Window]], sh
     train_counts = np.sum([window.labels for window in splits.get("train", [])], axis=0, dtype=int).tolist()
     (path / data_directory.LABELS).write_text(
         json.dumps({"labels": LABELS, "train_counts": train_counts}, ensure_ascii=False), "utf-8")
+    (path / data_directory.CONFIG).write_text(json.dumps({"label_map": {}}), "utf-8")
     if transform:
         write_transform(path / data_directory.TRANSFORM_FN)
     (path / data_directory.MANIFEST).write_text(manifest.to_json(), "utf-8")

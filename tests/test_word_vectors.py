@@ -105,5 +105,5 @@ def test_the_text_of_each_token_id(tmp_path):
     assert read_texts(tmp_path / "data", 3) == ["", "w1", ""]
     asset = tmp_path / "data" / data_directory.VOCABULARY_ASSET
     asset.write_text("w1\n")
-    with pytest.raises(UsageError, match="has 1 words; its manifest says 11"):
+    with pytest.raises(UsageError, match="has 1 words; there must be 11"):
         read_texts(tmp_path / "data", 13)

@@ -1,6 +1,7 @@
 """Command line of the trainer: `train`, `evaluate`, `predict`, `compare`, `bless`, `ablate` and `pretrain`."""
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import NoReturn
@@ -46,6 +47,8 @@ def _add_train(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="YAML file with settings that differ from the preset's")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings",
                         help="one setting that differs from the preset's; may be given several times")
+    parser.add_argument("--warm_start", metavar="MODEL_DIR", help="start from the weights of this model, rows of words "
+                        "and labels by name; the same as --set warm_start=MODEL_DIR")
     parser.add_argument("--overwrite", action="store_true", help="remove a model that is in the model directory")
     parser.set_defaults(run=_train)
 
@@ -109,6 +112,8 @@ def _train(args: argparse.Namespace) -> None:
     from trainer.training import train
 
     config = load_config(args.preset, args.config, args.settings)
+    if args.warm_start:
+        config = dataclasses.replace(config, warm_start=args.warm_start)
     train(args.data_dir, args.model_dir, config, overwrite=args.overwrite)
 
 

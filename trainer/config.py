@@ -126,6 +126,7 @@ class Config:
     calibration: str = "none"  # calibration.CALIBRATIONS: from scores to probabilities, learnt on validation windows
     threshold_policy: str = "fixed:0.5"  # or max_f1, precision_at_least:P, recall_at_least:R: on validation windows
     threshold_shrinkage: float = _number(100.0, 0)  # positives that want the common threshold, for each label
+    warm_start: str | None = None  # a model directory: start from its weights, rows of words and labels by name
     shuffle_buffer: int = _number(4096, 1)  # conversations shuffled at a time
     seed: int = _number(20200701, 0, 2**31 - 1)  # of weights, order and dropout
 

@@ -72,6 +72,10 @@ class NgramBagEncoder(Encoder):
         buckets[1:, 0] = np.arange(1, shape[0]) % self.ngram_buckets
         return ops.convert_to_tensor(buckets, dtype)
 
+    def forget_token_ids(self) -> None:
+        """Clears what was learnt of n-grams of tokens: they are hashed by ids, which mean other tokens from now on."""
+        self.ngrams.set_weights([np.zeros(weight.shape, np.float32) for weight in self.ngrams.get_weights()])
+
     def adapt_vocabulary(self, texts: Sequence[str]) -> None:
         """Finds the character n-grams' buckets of each token id, given its text; "" for none."""
         buckets = np.full((self.vocabulary_size, MAX_CHARACTER_NGRAMS), NO_BUCKET)

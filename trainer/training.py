@@ -35,6 +35,7 @@ from trainer.models import IntentClassifier, Sizes, build_model
 from trainer.optimizers import make_optimizer
 from trainer.oversampling import Oversampling
 from trainer.training_metrics import MacroF1, MicroScores
+from trainer.warm_start import read_source, warm_start
 from trainer.word_vectors import give_words, read_texts, starting_vectors
 
 
@@ -87,7 +88,9 @@ def train(data_dir: str, model_dir: str, config: Config, *, overwrite: bool = Fa
 def fingerprint_of(data_dir: pathlib.Path, manifest: Manifest, config: Config) -> dict:
     """What tells a training from others, as JSON values."""
     return {"config": config.to_dict(), "data": describe_data(data_dir, manifest),
-            "embedding_sha256": embedding_sha256(config.embedding_file)}
+            "embedding_sha256": sha256_of_file(config.embedding_file, "embedding_file"),
+            "warm_start_sha256": sha256_of_file(
+                config.warm_start and pathlib.Path(config.warm_start) / model_directory.BEST_MODEL, "warm_start")}
 
 
 def describe_data(data_dir: pathlib.Path, manifest: Manifest) -> dict:
@@ -116,8 +119,8 @@ def transform_sha256(data_dir: pathlib.Path) -> str:
         raise UsageError(f"{data_dir} has no transform graph: {error}") from error
 
 
-def embedding_sha256(file: str | None) -> str | None:
-    """The sha256 of the file of word vectors, if there is one.
+def sha256_of_file(file: str | pathlib.Path | None, setting: str) -> str | None:
+    """The sha256 of the file that a setting names, if it names one.
 
     Raises:
         UsageError: when it can't be read.
@@ -125,7 +128,7 @@ def embedding_sha256(file: str | None) -> str | None:
     try:
         return data_directory.sha256_of(file) if file else None
     except OSError as error:
-        raise UsageError(f"can't read embedding_file {file}: {error}") from error
+        raise UsageError(f"can't read {setting} {file}: {error}") from error
 
 
 def compile_model(model: IntentClassifier, config: Config, steps_per_epoch: int,
@@ -179,7 +182,8 @@ def differences(old: dict, new: dict) -> list[str]:
     config = {**old["config"], **new["config"]}
     changes = [f"{key}: {old['config'].get(key)!r} there, {new['config'].get(key)!r} here"
                for key in config if old["config"].get(key) != new["config"].get(key)]
-    contents = {"data": "the data directory's content", "embedding_sha256": "the content of embedding_file"}
+    contents = {"data": "the data directory's content", "embedding_sha256": "the content of embedding_file",
+                "warm_start_sha256": "the content of warm_start"}
     return changes + [content for key, content in contents.items() if old.get(key) != new[key]]
 
 
@@ -187,7 +191,8 @@ def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, team: Tea
     """Trains the epochs that are left."""
     if not progress.epoch:
         words = read_texts(data_dir, manifest.vocabulary_size)
-        vectors = starting_vectors(data_dir, manifest, config, words)
+        source = read_source(config.warm_start) if config.warm_start else None
+        vectors = None if source else starting_vectors(data_dir, manifest, config, words)
     keras.utils.set_random_seed(config.seed)
     counts = data_directory.read_label_counts(data_dir, manifest)
     oversampling = Oversampling.of(counts, config.oversampling, config.seed) if config.oversampling > 1 else None
@@ -201,6 +206,8 @@ def _fit(data_dir, manifest, model_dir, config, progress, fingerprint, team: Tea
         if config.jit_compile:
             check_xla(model, team.devices)
         if not progress.epoch:
+            if source:
+                warm_start(model, source, config, data_dir, manifest)
             give_words(model, words, vectors)
         compile_model(model, config, steps, counts)
         if progress.epoch:

@@ -64,7 +64,7 @@ def give_words(model, words: Sequence[str], vectors: tuple[np.ndarray, np.ndarra
         vectors: of `starting_vectors`.
     """
     for layer in model._flatten_layers():
-        if hasattr(layer, "start_from"):
+        if vectors and hasattr(layer, "start_from"):
             layer.start_from(*vectors)
         if hasattr(layer, "adapt_vocabulary"):
             layer.adapt_vocabulary(words)
@@ -76,7 +76,15 @@ def read_texts(data_dir: str | pathlib.Path, vocabulary_size: int) -> list[str]:
     Raises:
         UsageError: when the vocabulary can't be read or has fewer words.
     """
-    path = pathlib.Path(data_dir) / VOCABULARY_ASSET
+    return read_vocabulary(pathlib.Path(data_dir) / VOCABULARY_ASSET, vocabulary_size)
+
+
+def read_vocabulary(path: pathlib.Path, vocabulary_size: int) -> list[str]:
+    """The same of a vocabulary file, one word a line.
+
+    Raises:
+        UsageError: when it can't be read or has fewer words.
+    """
     try:
         found = path.read_bytes().decode("utf-8").split("\n")[:-1]
     except (OSError, UnicodeDecodeError) as error:
@@ -84,8 +92,7 @@ def read_texts(data_dir: str | pathlib.Path, vocabulary_size: int) -> list[str]:
     # tf.Transform writes a word where it found none: the manifest knows better.
     words = found[: vocabulary_size - 2]
     if len(words) < vocabulary_size - 2:
-        raise UsageError(f"the vocabulary of {data_dir} has {len(words)} words; its manifest says "
-                         f"{vocabulary_size - 2}: run `prepare` again")
+        raise UsageError(f"the vocabulary {path} has {len(words)} words; there must be {vocabulary_size - 2}")
     return ["", *words, ""]
 
 
