@@ -1,4 +1,4 @@
-"""Command line of the trainer: `train`, `evaluate`, `predict`, `compare`, `bless`, `ablate` and `pretrain`."""
+"""Command line of the trainer: `train`, `evaluate`, `predict`, `compare`, `bless`, `drift`, `ablate` and `pretrain`."""
 
 import argparse
 import dataclasses
@@ -9,7 +9,7 @@ from typing import NoReturn
 import trainer
 from schemas.exit_status import leave, run_command
 from schemas.quiet_import import import_module
-from trainer import ablate, bless, compare, evaluate, predict, pretrain
+from trainer import ablate, bless, compare, drift, evaluate, predict, pretrain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +33,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_predict(commands, common)
     _add_compare(commands)
     _add_bless(commands)
+    _add_drift(commands)
     _add_ablate(commands)
     _add_pretrain(commands)
     return parser.parse_args(argv)
@@ -85,6 +86,15 @@ def _add_bless(commands) -> None:
                                  "writes the verdict. Ends with status 0 when it is blessed, 4 when it is refused.")
     bless.add_arguments(parser)
     parser.set_defaults(run=bless.run)
+
+
+def _add_drift(commands) -> None:
+    """Adds the command `drift`."""
+    parser = commands.add_parser("drift", help="compare new data with an earlier run's", allow_abbrev=False,
+                                 description="Compares a new data directory with a reference, and writes a page of "
+                                 "what differs. Ends with status 3 when the new data are too different.")
+    drift.add_arguments(parser)
+    parser.set_defaults(run=drift.run)
 
 
 def _add_ablate(commands) -> None:
