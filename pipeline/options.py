@@ -2,9 +2,10 @@
 
 import argparse
 import dataclasses
+import json
 import re
 
-from schemas.data_directory import SPLITS
+from schemas.data_directory import CONFIG, SPLITS
 from schemas.exit_status import UsageError
 from schemas.turn_log import COLUMN_NAMES, DERIVED_NUMERIC
 
@@ -70,6 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min_token_count", type=number(int, 1, 2**31), default=2, help="rarer tokens are unknown (default 2)")
     add("--split", type=_split, default="train:8,validation:1,test:1", metavar="SPLIT:WEIGHT,…")
     add("--seed", type=number(int, 0, 2**63 - 1), default=0, help="decides which conversation lies in which split")
+    add(
+        "--keep_splits_of",
+        metavar="DATA_DIR",
+        help="an earlier data directory: refuse a --split or --seed that would train on its test conversations",
+    )
     add("--label_map", metavar="FILE.yaml", help="labels to rename, merge or (null) drop")
     add(
         "--max_line_bytes",
@@ -97,6 +103,8 @@ def config_of(args: argparse.Namespace) -> PrepareConfig:
     taken = set(args.numeric_features) & {*COLUMN_NAMES, *DERIVED_NUMERIC, "turns"}
     if taken:
         raise UsageError(f"--numeric_features {', '.join(sorted(taken))}: that name belongs to the turn log itself")
+    if args.keep_splits_of:
+        _require_same_splits(args.keep_splits_of, args.split, args.seed)
     return PrepareConfig(
         columns=reading_columns(args.columns, args.numeric_features),
         numeric_features=args.numeric_features,
@@ -112,6 +120,28 @@ def config_of(args: argparse.Namespace) -> PrepareConfig:
         max_line_bytes=args.max_line_bytes,
         max_bad_fraction=args.max_bad_fraction,
     )
+
+
+def _require_same_splits(data_dir: str, split: dict[str, int], seed: int) -> None:
+    """Raises a UsageError unless conversations lie in the splits that they have in an earlier data directory.
+
+    A conversation's split follows from its id, the weights and the seed alone: with the same of both, one that was
+    tested on is never trained on, whichever logs it comes with.
+    """
+    from apache_beam.io.filesystems import FileSystems
+
+    path = FileSystems.join(data_dir, CONFIG)
+    try:
+        with FileSystems.open(path) as file:
+            earlier = json.loads(file.read())
+        kept = (earlier["split"], earlier["seed"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"--keep_splits_of: can't read {path}: {error!r}") from error
+    if kept != (split, seed):
+        raise UsageError(
+            f"--keep_splits_of {data_dir} has the split {kept[0]} with seed {kept[1]}, this job {split} with {seed}: "
+            "its test conversations would be trained on"
+        )
 
 
 def reading_columns(given: dict[str, str], numeric_features: tuple[str, ...]) -> dict[str, str]:

@@ -386,3 +386,21 @@ def test_the_books_balance_under_random_damage(tmp_path_factory, damage):
     assert books.turns_read == sum(1 for item in lines if item.strip()) and not books.imbalances()
     assert sum(books.turns_rejected.values()) == len(rejects(directory))
     assert books.windows["train"] == len(windows(directory))
+
+
+def test_splits_of_an_earlier_data_directory_are_kept(tmp_path, capsys):
+    source = write_jsonl(tmp_path / "log.jsonl", dialogues(40))
+    assert prepare(source, tmp_path / "first", "--seed", "3") == 0
+    more = write_jsonl(tmp_path / "more.jsonl", dialogues(60))
+    kept = ("--keep_splits_of", str(tmp_path / "first"))
+    assert prepare(more, tmp_path / "second", "--seed", "3", *kept) == 0
+    first, second = (
+        {bytes(window["conversation_id"]) for window in windows(tmp_path / name, split)}
+        for name, split in (("first", "test"), ("second", "train"))
+    )
+    assert first and not first & second
+    for flags in (("--seed", "4"), ("--seed", "3", "--split", "train:8,test:2")):
+        assert prepare(more, tmp_path / "third", *flags, *kept) == 2
+        assert "its test conversations would be trained on" in capsys.readouterr().err
+    assert prepare(more, tmp_path / "third", "--keep_splits_of", str(tmp_path / "none")) == 2
+    assert "can't read" in capsys.readouterr().err
