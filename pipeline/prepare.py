@@ -2,24 +2,24 @@
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import json
-import shlex
-import sys
 from collections.abc import Iterable
 
 import apache_beam as beam
 import tensorflow_transform.beam as tft_beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
 from apache_beam.pvalue import AsSingleton
 
-from pipeline import data_directory, progress
+from pipeline import data_directory
 from pipeline.analyse import Learning, add_counts
 from pipeline.buckets import bucket_count
 from pipeline.encode import Windowing
 from pipeline.files import FilePart, SourceFile, cut, match_files
 from pipeline.options import PrepareConfig, config_of
+from pipeline.runners import beam_options, run_pipeline
 from pipeline.stages import (
     COUNTS,
     FACTS,
@@ -39,9 +39,7 @@ from pipeline.transform import adapter_config, analysis_rows, preprocessing
 from pipeline.turns import Reading, Reject, from_ipc
 from pipeline.write import atomic_file, write_rejects
 from schemas.data_directory import REJECTED, TRANSFORM
-from schemas.exit_status import UsageError
 
-IN_PROCESS_RUNNER = "FnApiRunner"
 PART_BYTES = 32 << 20
 # Rejects of a file are sorted on one worker: so many bytes of input for each file of rejects.
 REJECT_SHARD_BYTES = 1 << 30
@@ -111,43 +109,16 @@ def run(args: argparse.Namespace, beam_flags: list[str]) -> None:
     options = beam_options(beam_flags)
     if not args.dry_run:
         data_directory.make_ready(args.output_dir, args.overwrite)
-    with data_directory.scratch(None if args.dry_run else args.output_dir) as scratch:
+    # Workers on other machines leave their counts there: a dry run has no output directory to do so.
+    place = options.view_as(GoogleCloudOptions).temp_location if args.dry_run else args.output_dir
+    with data_directory.scratch(place) as scratch:
         plan = Plan(config, files, parts, bucket_count(sum(file.size for file in files)), args.output_dir, scratch)
         print(f"plan: {plan.describe()}; runner {options.view_as(StandardOptions).runner}", flush=True)
         stages = {"read": len(parts), "analyse": plan.buckets} | ({} if args.dry_run else {"write": plan.buckets})
-        progress.start(stages)
-        try:
-            with beam.Pipeline(options=options) as pipeline:
-                (check if args.dry_run else prepare)(pipeline, plan)
-        finally:
-            progress.stop()
+        run_pipeline(options, functools.partial(check if args.dry_run else prepare, plan=plan), stages)
         with FileSystems.open(plan.result) as file:
             result = json.loads(file.read())
     finish(plan, result, args.dry_run)
-
-
-def beam_options(flags: list[str]) -> PipelineOptions:
-    """Beam's options; the runner is FnApiRunner unless the flags name another.
-
-    Raises:
-        UsageError: for flags that neither this command nor Beam knows.
-    """
-    options = PipelineOptions(flags)
-    standard = options.view_as(StandardOptions)
-    if standard.runner is None:
-        standard.runner = IN_PROCESS_RUNNER
-    if standard.runner == "DirectRunner":
-        print(f"warning: DirectRunner may download another engine; {IN_PROCESS_RUNNER} does not", file=sys.stderr)
-    if standard.runner == IN_PROCESS_RUNNER:
-        known = options.get_all_options()
-        unknown = [name for name in options.get_all_options(retain_unknown_options=True) if name not in known]
-        if unknown:
-            raise UsageError(f"unknown flag --{unknown[0]}; see --help, and Beam's own for {IN_PROCESS_RUNNER}")
-        mode = options.view_as(DirectOptions).direct_running_mode
-        if mode == "multi_processing" and shlex.quote(sys.executable) != sys.executable:
-            # Beam starts its workers by a shell command in which the path is not quoted, and waits for them for ever.
-            raise UsageError(f"--direct_running_mode=multi_processing can't start {sys.executable!r}: it has a space")
-    return options
 
 
 def check(pipeline: beam.Pipeline, plan: Plan) -> None:
