@@ -25,7 +25,8 @@ HEAVY = {"apache_beam", "keras", "matplotlib", "numpy", "pandas", "pyarrow", "sc
          "tensorflow_transform", "tf_keras", "tfx_bsl"}
 COMMANDS = {
     "pipeline": ("synthesize", "convert", "prepare", "score", "inspect"),
-    "trainer": ("train", "evaluate", "predict", "compare", "bless", "drift", "ablate", "pretrain"),
+    "trainer": ("train", "evaluate", "predict", "compare", "bless", "drift", "ablate", "pretrain", "retrain",
+                "promote", "rollback", "runs"),
 }
 HELP = """
 import sys

@@ -1,4 +1,4 @@
-"""Command line of the trainer: `train`, `evaluate`, `predict`, `compare`, `bless`, `drift`, `ablate` and `pretrain`."""
+"""Command line of the trainer: its commands, with their flags and what they call."""
 
 import argparse
 import dataclasses
@@ -9,7 +9,19 @@ from typing import NoReturn
 import trainer
 from schemas.exit_status import leave, run_command
 from schemas.quiet_import import import_module
-from trainer import ablate, bless, compare, drift, evaluate, predict, pretrain
+from trainer import (
+    ablate,
+    bless,
+    compare,
+    drift,
+    evaluate,
+    predict,
+    pretrain,
+    promote,
+    retrain,
+    rollback,
+    runs,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_drift(commands)
     _add_ablate(commands)
     _add_pretrain(commands)
+    _add_retrain(commands)
     return parser.parse_args(argv)
 
 
@@ -113,6 +126,24 @@ def _add_pretrain(commands) -> None:
                                  "`train --set embedding_file=...` to start from.")
     pretrain.add_arguments(parser)
     parser.set_defaults(run=_pretrain)
+
+
+def _add_retrain(commands) -> None:
+    """Adds the command `retrain` and those that go with it."""
+    for name, module, summary, description in (
+        ("retrain", retrain, "new logs in, a better model in service",
+         "Prepares, trains, judges, and puts a better model into service, as retrain.yaml says. Run again, it goes on "
+         "where it was cut short. Ends with status 0 when a model was promoted or there was nothing new to learn from, "
+         "3 when the data are refused, 4 when the model is, 75 when another run is under way."),
+        ("promote", promote, "put a model into service",
+         "Copies a model into the serving directory and makes it the one in service, whether or not it is better."),
+        ("rollback", rollback, "put an earlier version back into service",
+         "Makes an earlier version the one in service; no version is deleted."),
+        ("runs", runs, "list the runs of retrain", "Lists the runs of retrain: what became of them, and why."),
+    ):
+        parser = commands.add_parser(name, help=summary, description=description, allow_abbrev=False)
+        module.add_arguments(parser)
+        parser.set_defaults(run=module.run)
 
 
 def _train(args: argparse.Namespace) -> None:
