@@ -13,7 +13,7 @@ Usage:
   ./run_local.sh --input PATTERN... --output_dir DIR [--preset NAME] [--overwrite]
                                       the same on your own logs, e.g. --input 'my/*.jsonl' --output_dir runs/mine;
                                       both are relative to the current directory
-  ./run_local.sh test [ARGUMENT...]   lint and tests; the arguments go to pytest, e.g. -m 'not slow'
+  ./run_local.sh test [ARGUMENT...]   lint and tests but the slow ones; the arguments go to pytest, e.g. -m slow
 
 The first run makes .venv from requirements.lock (needs python3.11 with its venv module; PYTHON names another
 interpreter); later runs use it again, unless requirements.lock or setup.py changed or the checkout moved.
@@ -79,7 +79,8 @@ learn() {
 run_tests() {
   cd "$root"
   run "$venv/bin/ruff" check .
-  run "$venv/bin/python" -m pytest --numprocesses auto --dist loadfile "$@"
+  # A later -m goes over this one.
+  run "$venv/bin/python" -m pytest --numprocesses auto --dist loadfile -m 'not slow' "$@"
 }
 
 run_sample() {
