@@ -73,10 +73,8 @@ class Job:
 
     @property
     def base_model(self) -> pathlib.Path | None:
-        """The model that the run starts from: its model directory if that is still there, else the version."""
-        if self.record.base_version is None:
-            return None
-        return self._of_base_run("model", model_directory.COMPLETED) or self.version_dir(self.record.base_version)
+        """The model directory that the run starts from; None where it is not there any more."""
+        return self._of_base_run("model", model_directory.COMPLETED)
 
     @property
     def baseline(self) -> pathlib.Path | None:

@@ -226,7 +226,7 @@ def _through_stages(job: Job) -> Job:
     if thin:
         return _concluded(job, run_record.DATA_REFUSED, thin)
     _say(job, f"{len(job.record.inputs)} input files, {len(new)} of them new; in service: "
-              f"{job.record.in_service or 'nothing'}")
+              f"{job.record.in_service or 'nothing'}; starts from: {job.base_model or 'nothing'}")
     for stage in STAGES:
         if is_done(stage, job):
             _say(job, f"{stage.name}: done before")
