@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
@@ -69,9 +70,16 @@ class SavedModelHandler(ModelHandler[tuple[int, bytes], PredictionResult, Callab
 
 
 def find_saved_model(model_dir: str) -> str:
-    """The SavedModel of a model directory, or the directory itself if it is one."""
-    inside = FileSystems.join(model_dir, SAVED_MODEL)
-    return inside if FileSystems.exists(FileSystems.join(inside, SAVED_MODEL_FILE)) else model_dir
+    """The SavedModel of a model directory, or the directory itself if it is one.
+
+    Raises:
+        UsageError: when no filesystem knows such a path.
+    """
+    try:
+        inside = FileSystems.join(model_dir, SAVED_MODEL)
+        return inside if FileSystems.exists(FileSystems.join(inside, SAVED_MODEL_FILE)) else model_dir
+    except (BeamIOError, OSError, ValueError) as error:
+        raise UsageError(f"can't read --model_dir {model_dir}: {error}") from error
 
 
 def read_description(path: str) -> ModelDescription:
@@ -84,7 +92,7 @@ def read_description(path: str) -> ModelDescription:
     try:
         with FileSystems.open(asset) as file:
             return ModelDescription.from_json(file.read().decode("utf-8"))
-    except (OSError, ValueError) as error:
+    except (BeamIOError, OSError, ValueError) as error:
         raise UsageError(f"--model_dir {path} holds no SavedModel of this product: {error}") from error
 
 

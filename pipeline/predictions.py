@@ -183,6 +183,9 @@ class _Digesting:
     def flush(self) -> None:
         """Nothing is held back here."""
 
+    def close(self) -> None:
+        """The file is its owner's to close."""
+
     def writable(self) -> bool:
         """It is."""
         return True

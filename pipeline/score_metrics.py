@@ -86,8 +86,9 @@ def _scores(true_positives: int, predicted: int, support: int) -> dict[str, floa
     """Precision, recall and F1 of so many decisions."""
     from sklearn.metrics import precision_recall_fscore_support
 
-    weights = [true_positives, support - true_positives, predicted - true_positives]
+    # One true negative, which changes none of them: scikit-learn refuses weights that are all 0.
+    weights = [true_positives, support - true_positives, predicted - true_positives, 1]
     precision, recall, f1, _ = precision_recall_fscore_support(
-        [1, 1, 0], [1, 0, 1], sample_weight=weights, average="binary", zero_division=0
+        [1, 1, 0, 0], [1, 0, 1, 0], sample_weight=weights, average="binary", zero_division=0
     )
     return {"precision": float(precision), "recall": float(recall), "f1": float(f1)}

@@ -119,7 +119,7 @@ def failures(windows: TextWindows, answers: Answers) -> list[Reject]:
     places = windows.ids().take(pa.array(failed, pa.int64())).to_pylist()
     rejects = []
     for window, place, row in zip(failed, places, windows.rows(failed), strict=True):
-        content = json.dumps({**row, "error": answers.failures[window]}, ensure_ascii=False)
+        content = json.dumps({"error": answers.failures[window], **row}, ensure_ascii=False)
         rejects.append(
             reject_of(place["source"], place["position"], place["nested"], FAILED, content.encode("utf-8", "replace"))
         )

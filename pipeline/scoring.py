@@ -1,6 +1,7 @@
 """Windows of a bucket as a SavedModel takes them, and its answers."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,6 +15,10 @@ from pipeline.windows import previous_turns, window_slots
 from schemas.model_description import ModelDescription
 from schemas.turn_log import DERIVED_NUMERIC
 
+# Of an error's text, which may show the graph's whole stack.
+MAX_REASON = 2000
+# TensorFlow numbers functions as it loads them.
+FUNCTION_NUMBER = re.compile(r"\[Op:[^\]]*\]")
 PLACE = ("source", "position", "nested")
 
 
@@ -138,10 +143,15 @@ def answers(model: Callable, windows: TextWindows, batch: slice) -> Answers:
             middle = batch.start + size // 2
             return joined([answers(model, windows, half) for half in
                            (slice(batch.start, middle), slice(middle, batch.stop))])
-        return Answers(*_blank(windows, 1), {0: f"{type(error).__name__}: {error}"})
+        return Answers(*_blank(windows, 1), {0: _reason(error)})
     values = [outputs[name] for name in ("scores", "predicted", "attention", "gate")]
     finite = np.isfinite(np.column_stack([outputs["scores"], outputs["attention"], outputs["gate"]])).all(axis=1)
     return Answers(*values, dict.fromkeys(np.flatnonzero(~finite).tolist(), "the model's answer is no finite number"))
+
+
+def _reason(error: Exception) -> str:
+    """An error on one line, the same whenever it comes."""
+    return " ".join(FUNCTION_NUMBER.sub("", f"{type(error).__name__}: {error}").split())[:MAX_REASON]
 
 
 def joined(parts: list[Answers]) -> Answers:

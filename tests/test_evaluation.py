@@ -235,3 +235,13 @@ def test_not_a_number(name):
     message = f"the model must give finite numbers, but {name.replace('_', ' ')} of 2 of 4 windows .* 'c1', turn 2"
     with pytest.raises(TurnwiseError, match=message):
         evaluation_of(dataclasses.replace(predictions, **{name: values}))
+
+
+def test_what_thresholds_of_their_own_are_measured_by():
+    tuned = predictions_of(thresholds=np.full(3, 0.8, np.float32))
+    turned = evaluation_of(dataclasses.replace(tuned, raw_scores=1 - SCORES))
+    said = 1 - SCORES >= 0.5
+    expected = metrics.f1_score(TRUE, said, average="macro", zero_division=0)
+    assert turned.micro_at_half.f1 == pytest.approx(2 * (TRUE & said).sum() / (said.sum() + TRUE.sum()))
+    assert turned.macro_at_half.f1 == pytest.approx(expected)
+    assert turned.micro == evaluation_of(tuned).micro != turned.micro_at_half

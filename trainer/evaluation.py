@@ -52,6 +52,9 @@ class Evaluation:
         macro: plain mean over the labels, those without support counting as 0.
         weighted: mean over the labels weighted by support.
         smoothed_micro: the micro figures as in the weekly report.
+        micro_at_half: micro figures of the scores before calibration with every threshold at 1/2: what calibration and
+            thresholds of their own are to be measured by.
+        macro_at_half: macro figures, likewise.
         exact_match: share of windows whose labels are all right.
         hamming_loss: share of wrong label decisions.
         binary_accuracy: share of right label decisions, the metric that the weekly report trains by.
@@ -82,6 +85,8 @@ class Evaluation:
     macro: Average
     weighted: Average
     smoothed_micro: Smoothed
+    micro_at_half: Average
+    macro_at_half: Average
     exact_match: float
     hamming_loss: float
     binary_accuracy: float
@@ -127,6 +132,7 @@ def evaluate_predictions(
     _check(predictions)
     labels, scores, predicted = predictions.labels, predictions.scores, predictions.predicted
     decisions = decisions_of(labels, predicted)
+    at_half = decisions_of(labels, predictions.raw_scores >= 0.5)
     intervals, of_labels = evaluation_intervals(predictions)
     per_label = label_scores(predictions.label_names, predictions.thresholds, labels, scores, decisions, of_labels)
     supported = [label.average_precision for label in per_label if label.average_precision is not None]
@@ -141,6 +147,8 @@ def evaluate_predictions(
         macro=average_of(decisions, "macro"),
         weighted=average_of(decisions, "weighted"),
         smoothed_micro=smoothed_micro(decisions),
+        micro_at_half=average_of(at_half, "micro"),
+        macro_at_half=average_of(at_half, "macro"),
         exact_match=exact_match(decisions),
         hamming_loss=hamming_loss,
         binary_accuracy=1.0 - hamming_loss,

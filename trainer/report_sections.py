@@ -157,6 +157,8 @@ def _overall(evaluation: Evaluation) -> Section:
                 ("macro", "macro", _of_all(evaluation, "average_precision_macro")),
                 ("weighted by support", "weighted", None))]
     smoothed = evaluation.smoothed_micro
+    rows += [[f"{name}, uncalibrated, every threshold at 0.5", *_figures(average), None] for name, average in
+             (("micro", evaluation.micro_at_half), ("macro", evaluation.macro_at_half))]
     rows.append([f"micro, {SMOOTHING} in the denominators", Measure(smoothed.precision), Measure(smoothed.recall),
                  None, None])
     others = [
