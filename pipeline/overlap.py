@@ -1,6 +1,7 @@
-"""Two elements at a time in one worker: Arrow, TensorFlow and zlib let go of the interpreter while they work."""
+"""Some elements at a time in one worker: Arrow, TensorFlow and zlib let go of the interpreter while they work."""
 
 import collections
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -11,7 +12,10 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import progress
 
+# Of one bundle. Two keep both the threads and the one that hands over busy.
 THREADS = 2
+# Of all bundles of a process together: runners may work on any number of them at once, and an element may be large.
+_pool = ThreadPoolExecutor(max(THREADS, len(os.sched_getaffinity(0))))
 
 
 class OverlappedDoFn(beam.DoFn):
@@ -30,21 +34,13 @@ class OverlappedDoFn(beam.DoFn):
         """
         raise NotImplementedError
 
-    def setup(self) -> None:
-        """Starts the threads."""
-        self._pool = ThreadPoolExecutor(THREADS)
-
-    def teardown(self) -> None:
-        """Ends the threads."""
-        self._pool.shutdown()
-
     def start_bundle(self) -> None:
         """Nothing is under way."""
         self._under_way: collections.deque[Future] = collections.deque()
 
     def process(self, element, *side_inputs) -> Iterator:
         """Takes an element up, and gives what is done when enough are under way."""
-        self._under_way.append(self._pool.submit(self.work, element, *side_inputs))
+        self._under_way.append(_pool.submit(self.work, element, *side_inputs))
         if len(self._under_way) > THREADS:
             yield from self._next()
 
