@@ -124,7 +124,7 @@ def _by_value(
 
 def _range(values: np.ndarray) -> str:
     """From the least to the greatest value of a bin."""
-    low, high = (f"{value:.3f}" if values.dtype.kind == "f" else str(value) for value in (values[0], values[-1]))
+    low, high = (f"{value:.5f}" if values.dtype.kind == "f" else str(value) for value in (values[0], values[-1]))
     return low if low == high else f"{low} to {high}"
 
 
