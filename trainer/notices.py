@@ -30,7 +30,7 @@ def notify(config: Notify, notice: dict[str, Any]) -> list[str]:
     Returns:
         In words, without addresses and arguments, who could not be told.
     """
-    if notice["outcome"] not in config.on:
+    if notice["outcome"] not in config.outcomes:
         return []
     text = json.dumps(notice, ensure_ascii=False).encode("utf-8", "replace")
     problems = []

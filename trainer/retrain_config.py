@@ -21,6 +21,7 @@ from trainer.yaml_file import read_yaml
 RESERVED_FLAGS = ("input", "output_dir", "model_dir", "overwrite", "dry_run", "keep_splits_of", "verbose", "help")
 # Flags and settings whose values are paths.
 PATHS = ("label_map", "embedding_file")
+ENDS = tuple(outcome for outcome in OUTCOMES if outcome != RUNNING)
 MASKED = "(not recorded)"
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")
 _SECRET = re.compile(r"(^|_)(secret|password|passwd|credentials?|access_key|api_key|session_token)(_|$)")
@@ -84,8 +85,8 @@ def _web_address(value: Any) -> str | None:
 
 
 def _outcomes(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(item in OUTCOMES for item in value):
-        raise ValueError(f"a list of {', '.join(OUTCOMES)}")
+    if not isinstance(value, list) or not all(item in ENDS for item in value):
+        raise ValueError(f"a list of {', '.join(ENDS)}")
     return tuple(value)
 
 
@@ -143,12 +144,12 @@ class Notify:
     Attributes:
         command: a program and its arguments, which gets the notice as JSON on its standard input.
         webhook: an address to which the notice is posted as JSON.
-        on: the outcomes that they are told of.
+        outcomes: of which they are told.
     """
 
     command: tuple[str, ...] | None = checked_by(_command, None)
     webhook: str | None = checked_by(_web_address, None)
-    on: tuple[str, ...] = checked_by(_outcomes, tuple(outcome for outcome in OUTCOMES if outcome != RUNNING))
+    outcomes: tuple[str, ...] = checked_by(_outcomes, ENDS)
 
 
 def _section(kind: type, where: str) -> Callable[[Any], Any]:

@@ -206,10 +206,7 @@ def _made(job: Job) -> Job:
         _closed(_concluded(job, run_record.FAILED, ["interrupted"], INTERRUPTED))
         raise
     except TurnwiseError as error:
-        # Such as a full disk, for which this may be the last word.
-        with contextlib.suppress(TurnwiseError):
-            _closed(_concluded(job, run_record.FAILED, [str(error)], error.exit_status))
-        raise
+        job = _concluded(job, run_record.FAILED, [str(error)], error.exit_status)
     return _closed(job)
 
 
@@ -319,7 +316,11 @@ def _concluded(job: Job, outcome: str, reasons: list[str], exit_status: int | No
 
 def _closed(job: Job) -> Job:
     """Writes what became of a run, drops what is no longer kept, and tells people; only the first must succeed."""
-    _save(job)
+    try:
+        _save(job)
+    except TurnwiseError as error:  # Such as a full disk: what is told of the run is then all there is of it.
+        status = job.record.exit_status or error.exit_status
+        job = _concluded(job, run_record.FAILED, [*job.record.reasons, str(error)], status)
     chores: tuple[Callable[[], list[str]], ...] = (
         lambda: _drop_old(job.config),
         lambda: _write_index(job.config.runs_dir),
