@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import functools
+import os
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -72,10 +73,13 @@ class SavedModelHandler(ModelHandler[tuple[int, bytes], PredictionResult, Callab
 def find_saved_model(model_dir: str) -> str:
     """The SavedModel of a model directory, or the directory itself if it is one.
 
+    A link on this machine is followed here, once: it may be moved to another model before a worker loads this one.
+
     Raises:
         UsageError: when no filesystem knows such a path.
     """
     try:
+        model_dir = os.path.realpath(model_dir) if os.path.islink(model_dir) else model_dir
         inside = FileSystems.join(model_dir, SAVED_MODEL)
         return inside if FileSystems.exists(FileSystems.join(inside, SAVED_MODEL_FILE)) else model_dir
     except (BeamIOError, OSError, ValueError) as error:

@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from pipeline.model_handler import find_saved_model
 from schemas.exit_status import DONE, FAILED, USAGE, TurnwiseError, UsageError
 from trainer import serving
 from trainer.__main__ import main
@@ -111,3 +112,9 @@ def test_promote_by_hand(served, model, capsys):
     assert serving.current(served) > 20260101000000
     assert main([*command[:2], str(pathlib.Path(model).parent), *command[3:]]) == USAGE
     assert "is no completed model directory" in capsys.readouterr().err
+
+
+def test_the_link_is_followed_once(served):
+    """What it leads to may be another model before a worker has loaded this one."""
+    assert find_saved_model(str(served / "current")) == str(served / "20")
+    assert find_saved_model(str(served / "5")) == str(served / "5")

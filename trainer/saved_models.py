@@ -52,7 +52,8 @@ def load_saved_model(path: str | pathlib.Path) -> SavedIntentClassifier:
     Raises:
         UsageError: when it can't be loaded, or is none of this product.
     """
-    given = pathlib.Path(path)
+    # A link, such as `current` of a serving directory, may be moved to another model while this one is loaded.
+    given = pathlib.Path(path).resolve() if pathlib.Path(path).is_symlink() else pathlib.Path(path)
     found = given if (given / SAVED_MODEL_FILE).is_file() else given / SAVED_MODEL
     try:
         description = ModelDescription.from_json((found / "assets" / ASSET).read_text("utf-8"))
