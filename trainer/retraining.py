@@ -20,6 +20,7 @@ from trainer import run_record, serving
 from trainer.notices import notice_of, notify
 from trainer.retrain_config import RetrainConfig
 from trainer.retrain_stages import (
+    BLESS,
     BLESSING,
     BLESSING_ON_BASE,
     HEAVY,
@@ -108,9 +109,11 @@ def exclusive(runs_dir: str, run_id: str) -> Iterator[None]:
         raise Locked(visible(f"{path} is locked: {_holder(path)}")) from error
     except OSError as error:
         raise UsageError(f"can't use runs_dir {path}: {error.strerror}") from error
-    with lock:
+    try:
         write_whole(path / HOLDER, f"run {run_id}, process {os.getpid()} on {platform.node()}, since {_now()}\n")
         yield
+    finally:
+        lock.release()
 
 
 def _holder(runs_dir: pathlib.Path) -> str:
@@ -300,9 +303,8 @@ def _stopped(stage: Stage, job: Job, status: int, reason: str) -> Job:
     if status == DATA_REFUSED:
         return _concluded(job, run_record.DATA_REFUSED, [f"{stage.name}: {reason}"])
     if status == MODEL_REFUSED:
-        reasons = [f"on the conversations of run {job.record.base_run}: {reason}"
-                   for reason in read_json(job.run_dir / BLESSING_ON_BASE).get("reasons", [])]
-        return _concluded(job, run_record.REFUSED, [*read_json(job.run_dir / BLESSING).get("reasons", []), *reasons])
+        verdict = read_json(job.run_dir / (BLESSING if stage.name == BLESS else BLESSING_ON_BASE))
+        return _concluded(job, run_record.REFUSED, [f"{stage.name}: {text}" for text in verdict.get("reasons", [])])
     failed = USAGE if status == USAGE else TurnwiseError.exit_status
     return _concluded(job, run_record.FAILED, [f"{stage.name}: {reason}"], failed)
 
