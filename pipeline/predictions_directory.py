@@ -8,7 +8,6 @@ import re
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.data_directory import SCRATCH_PREFIX
 from pipeline.files import SourceFile
 from pipeline.write import atomic_file
 from schemas.data_directory import InputFile
@@ -30,7 +29,7 @@ from schemas.predictions_directory import (
 
 OURS = re.compile(
     rf"(config\.json|manifest\.json|metrics\.json|COMPLETED|rejected/.*|{re.escape(PROGRESS)}/.*"
-    rf"|{re.escape(SCRATCH_PREFIX)}.*|{PREFIX}-\d{{5,}}-of-\d{{5,}}\.({'|'.join(map(re.escape, EXTENSIONS))}))"
+    rf"|{PREFIX}-\d{{5,}}-of-\d{{5,}}\.({'|'.join(map(re.escape, EXTENSIONS))}))"
     r"(\.[0-9a-f]{32}\.part)?"
 )
 FINISHED = re.compile(r"shard-(\d{5,})\.json")
@@ -65,10 +64,6 @@ def make_ready(directory: str, config: dict, overwrite: bool) -> None:
         for name in sorted(names, key=lambda name: name != COMPLETED):
             if not (kept and KEPT.fullmatch(name)):
                 FileSystems.delete([FileSystems.join(directory, name)])
-        # Where directories are more than parts of names, the emptied ones are still there.
-        for part in {name.split("/")[0] for name in names if name.startswith(SCRATCH_PREFIX)}:
-            if FileSystems.exists(FileSystems.join(directory, part)):
-                FileSystems.delete([FileSystems.join(directory, part)])
         for path in (directory, *(FileSystems.join(directory, part) for part in (REJECTED, PROGRESS))):
             if not FileSystems.exists(path):
                 FileSystems.mkdirs(path)
@@ -108,6 +103,11 @@ def read_finished(directory: str, path: str) -> dict | None:
 def progress_file(directory: str, bucket: int) -> str:
     """Where the facts of a finished shard are kept until the job is done."""
     return FileSystems.join(directory, PROGRESS, f"shard-{bucket:05d}.json")
+
+
+def result_file(directory: str) -> str:
+    """Where the job leaves its counts for the command."""
+    return FileSystems.join(directory, PROGRESS, "result.json")
 
 
 def complete(

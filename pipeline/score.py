@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 
@@ -11,12 +12,13 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import StandardOptions
 
-from pipeline import data_directory, predictions_directory, progress
+from pipeline import predictions_directory
 from pipeline.analyse import add_counts
 from pipeline.buckets import bucket_count
 from pipeline.files import FilePart, SourceFile, cut, match_files
 from pipeline.model_handler import SavedModelHandler, find_saved_model, load, read_description
-from pipeline.prepare import PART_BYTES, beam_options, write_all_rejects
+from pipeline.prepare import PART_BYTES, write_all_rejects
+from pipeline.runners import beam_options, run_pipeline
 from pipeline.score_metrics import figures
 from pipeline.score_options import ScoreConfig, config_of
 from pipeline.score_stages import OrderBucket, WritePredictions
@@ -40,10 +42,8 @@ class Plan:
         model: path of the SavedModel.
         description: of the model.
         files: the input.
-        parts: of the files, each read on its own.
         buckets: shards of the predictions.
         directory: to write to.
-        scratch: directory of intermediate files.
         finished: {bucket: file with what is known of it} of the shards that are there already.
         max_bad_fraction: the input is refused when a larger part of its rows is rejected.
     """
@@ -52,10 +52,8 @@ class Plan:
     model: str
     description: ModelDescription
     files: list[SourceFile]
-    parts: list[FilePart]
     buckets: int
     directory: str
-    scratch: str
     finished: dict[int, str]
     max_bad_fraction: float
 
@@ -64,10 +62,10 @@ class Plan:
         """How files are read."""
         return Reading(self.config.columns, numeric_columns(self.description), self.config.max_line_bytes)
 
-    @property
-    def result(self) -> str:
-        """Where the job leaves its counts for the command."""
-        return FileSystems.join(self.scratch, "result.json")
+    @functools.cached_property
+    def parts(self) -> list[FilePart]:
+        """Parts of the files, each read on its own."""
+        return [part for file in self.files for part in cut(file, PART_BYTES)]
 
     def describe(self) -> str:
         """One line for people."""
@@ -104,28 +102,15 @@ def run(args: argparse.Namespace, beam_flags: list[str]) -> None:
         "shards": buckets,
     }
     predictions_directory.make_ready(args.output_dir, settings, args.overwrite)
-    with data_directory.scratch(args.output_dir) as scratch:
-        plan = Plan(
-            config,
-            model,
-            description,
-            files,
-            [part for file in files for part in cut(file, PART_BYTES)],
-            buckets,
-            args.output_dir,
-            scratch,
-            predictions_directory.finished(args.output_dir),
-            args.max_bad_fraction,
-        )
-        print(f"plan: {plan.describe()}; runner {options.view_as(StandardOptions).runner}", flush=True)
-        progress.start({"read": len(plan.parts), "order": plan.buckets, "score": plan.buckets})
-        try:
-            with beam.Pipeline(options=options) as pipeline:
-                score(pipeline, plan)
-        finally:
-            progress.stop()
-        with FileSystems.open(plan.result) as file:
-            result = json.loads(file.read())
+    finished = predictions_directory.finished(args.output_dir)
+    plan = Plan(
+        config, model, description, files, buckets, args.output_dir, finished, max_bad_fraction=args.max_bad_fraction
+    )
+    print(f"plan: {plan.describe()}; runner {options.view_as(StandardOptions).runner}", flush=True)
+    stages = {"read": len(plan.parts), "order": plan.buckets, "score": plan.buckets}
+    run_pipeline(options, functools.partial(score, plan=plan), stages)
+    with FileSystems.open(predictions_directory.result_file(plan.directory)) as file:
+        result = json.loads(file.read())
     finish(plan, result)
 
 
@@ -154,7 +139,8 @@ def score(pipeline: beam.Pipeline, plan: Plan) -> None:
         | "Write" >> write.with_outputs(REJECTS, COUNTS, main="facts")
     )
     write_all_rejects((read[REJECTS], ordered[REJECTS], written[REJECTS]), plan.files, plan.directory)
-    _write_result((read[COUNTS], ordered[COUNTS], written[COUNTS], written.facts), plan.result)
+    counts = (read[COUNTS], ordered[COUNTS], written[COUNTS], written.facts)
+    _write_result(counts, predictions_directory.result_file(plan.directory))
 
 
 def finish(plan: Plan, result: dict) -> None:
