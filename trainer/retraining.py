@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import filelock
 
+from schemas import data_directory
 from schemas.exit_status import DATA_REFUSED, DONE, INTERRUPTED, LOCKED, MODEL_REFUSED, USAGE, TurnwiseError, UsageError
 from schemas.visible_text import visible
 from trainer import run_record, serving
@@ -270,7 +271,9 @@ def _through_stage(stage: Stage, job: Job) -> Job:
     if ended.exit_status:
         _say(job, f"{stage.name}: {seconds} s, status {ended.exit_status}")
         return _stopped(stage, job, ended.exit_status, ended.reason)
-    if stage is STAGES[0]:
+    if stage is STAGES[0] and changed(job.record.inputs):
+        # It may hold anything between the old and the new.
+        (job.data / data_directory.COMPLETED).unlink()
         _require_unchanged(job)
     _say(job, f"{stage.name}: {seconds} s")
     return _save(job)
