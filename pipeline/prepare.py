@@ -3,9 +3,7 @@
 import argparse
 import dataclasses
 import functools
-import itertools
 import json
-from collections.abc import Iterable
 
 import apache_beam as beam
 import tensorflow_transform.beam as tft_beam
@@ -19,16 +17,14 @@ from pipeline.buckets import bucket_count
 from pipeline.encode import Windowing
 from pipeline.files import FilePart, SourceFile, cut, match_files
 from pipeline.options import PrepareConfig, config_of
+from pipeline.read_stages import COUNTS, PART_BYTES, REJECTS, ReadTurns, write_all_rejects
 from pipeline.runners import beam_options, run_pipeline
 from pipeline.stages import (
-    COUNTS,
     FACTS,
-    REJECTS,
     TOKEN_COUNTS,
     WINDOW_KEYS,
     AnalyseBucket,
     MergeTokenCounts,
-    ReadTurns,
     WriteWindows,
     duplicates_across_splits,
     learn,
@@ -36,13 +32,9 @@ from pipeline.stages import (
 from pipeline.statistics import books_of, check_books, statistics_of, summary
 from pipeline.tokens import most_frequent
 from pipeline.transform import adapter_config, analysis_rows, preprocessing
-from pipeline.turns import Reading, Reject, from_ipc
-from pipeline.write import atomic_file, write_rejects
+from pipeline.turns import Reading, from_ipc
+from pipeline.write import atomic_file
 from schemas.data_directory import REJECTED, TRANSFORM
-
-PART_BYTES = 32 << 20
-# Rejects of a file are sorted on one worker: so many bytes of input for each file of rejects.
-REJECT_SHARD_BYTES = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,27 +168,6 @@ def _analysed(pipeline: beam.Pipeline, plan: Plan) -> tuple:
 def _analysis_rows(token_counts: bytes, learnt: dict, config: PrepareConfig):
     vocabulary = most_frequent(from_ipc(token_counts), config.vocabulary_size, config.min_token_count)
     return analysis_rows(vocabulary, learnt["mean"], learnt["scale"])
-
-
-def write_all_rejects(rejects: tuple, files: list[SourceFile], directory: str) -> None:
-    """Groups rejects by file, so that each is in order in one file of rejects."""
-    count = 1 + sum(file.size for file in files) // REJECT_SHARD_BYTES
-    paths = [
-        FileSystems.join(directory, REJECTED, f"{REJECTED}-{n:05d}-of-{count:05d}.jsonl.gz") for n in range(count)
-    ]
-    names = [file.path for file in files]
-
-    def write(shard: int, found: Iterable[list[Reject]]) -> None:
-        write_rejects(paths[shard], list(itertools.chain.from_iterable(found)), names)
-
-    every_shard = rejects[0].pipeline | "RejectShards" >> beam.Create([(n, []) for n in range(count)])
-    _ = (
-        (*rejects, every_shard)
-        | "AllRejects" >> beam.Flatten()
-        | "RejectShard" >> beam.MapTuple(lambda source, found: (source % count, found))
-        | "ByRejectShard" >> beam.GroupByKey()
-        | "WriteRejects" >> beam.MapTuple(write)
-    )
 
 
 def _write_result(counts: tuple, learnt: beam.PCollection, path: str) -> None:

@@ -17,13 +17,12 @@ from pipeline.analyse import add_counts
 from pipeline.buckets import bucket_count
 from pipeline.files import FilePart, SourceFile, cut, match_files
 from pipeline.model_handler import SavedModelHandler, find_saved_model, load, read_description
-from pipeline.prepare import PART_BYTES, write_all_rejects
+from pipeline.read_stages import COUNTS, PART_BYTES, REJECTS, ReadTurns, write_all_rejects
 from pipeline.runners import beam_options, run_pipeline
 from pipeline.score_metrics import figures
 from pipeline.score_options import ScoreConfig, config_of
 from pipeline.score_stages import OrderBucket, WritePredictions
 from pipeline.scoring import numeric_columns
-from pipeline.stages import COUNTS, REJECTS, ReadTurns
 from pipeline.turns import Reading
 from pipeline.write import atomic_file
 from schemas.exit_status import DataRefused, TurnwiseError, UsageError

@@ -14,10 +14,10 @@ from pipeline.conversations import order_conversations
 from pipeline.overlap import OverlappedDoFn
 from pipeline.predictions import predictions_table, write_predictions
 from pipeline.predictions_directory import progress_file, read_finished
+from pipeline.read_stages import COUNTS, rejected_by_file
 from pipeline.score_metrics import label_counts
 from pipeline.score_options import ScoreConfig
 from pipeline.scoring import Answers, TextWindows, numeric_columns, scoring_columns, target_turns
-from pipeline.stages import COUNTS, rejected_by_file
 from pipeline.turns import Reject, from_ipc, reject_of, to_ipc, turn_schema
 from pipeline.write import atomic_file
 from schemas.model_description import ModelDescription

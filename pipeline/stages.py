@@ -1,9 +1,7 @@
 """The steps of the data job as Beam knows them: thin wraps of the pure functions."""
 
 import itertools
-import operator
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import apache_beam as beam
 import numpy as np
@@ -11,77 +9,23 @@ import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline import progress
 from pipeline.analyse import Learning, add_counts, bucket_columns, merge_moments, most_common, train_token_counts
-from pipeline.buckets import CONVERSATION_HASH, partition
+from pipeline.buckets import CONVERSATION_HASH
 from pipeline.conversations import order_conversations
 from pipeline.data_directory import read_vocabulary
 from pipeline.encode import BucketWindows, Learnt, Windowing
-from pipeline.files import FilePart
 from pipeline.overlap import OverlappedDoFn
-from pipeline.read import read_turns
+from pipeline.read_stages import COUNTS, rejected_by_file
 from pipeline.text import compile_spacer
 from pipeline.tokens import count_tokens_schema, merge_counts
 from pipeline.transform import VOCABULARY_NAME
-from pipeline.turns import Reading, Reject, from_ipc, to_ipc, turn_schema
+from pipeline.turns import from_ipc, to_ipc, turn_schema
 from pipeline.write import write_shard
 from schemas.data_directory import SPLITS
 
-REJECTS, COUNTS, FACTS, TOKEN_COUNTS, WINDOW_KEYS = "rejects", "counts", "facts", "token_counts", "window_keys"
+FACTS, TOKEN_COUNTS, WINDOW_KEYS = "facts", "token_counts", "window_keys"
 # Keys of windows are compared so many to a worker's part: 10 thousand million windows make 1.2 GB each.
 KEY_PARTS = 64
-
-
-class ReadTurns(OverlappedDoFn):
-    """File parts to (bucket, turns as IPC bytes); `rejects` to (number of the file, rejects); `counts` to facts.
-
-    Args:
-        reading: how files are read.
-        buckets: how many there are.
-    """
-
-    stage = "read"
-
-    def __init__(self, reading: Reading, buckets: int):
-        self._reading = reading
-        self._buckets = buckets
-
-    def process(self, part: FilePart) -> Iterator:
-        """Reads one part; a file that could not be cut may be of any size, so what it gives goes on block by block."""
-        if part.end is not None:
-            yield from super().process(part)
-            return
-        records = 0
-        for read, outputs in self._blocks(part):
-            records += read
-            yield from outputs
-        progress.advance(self.stage, records)
-
-    def work(self, part: FilePart) -> tuple[int, list]:
-        """Reads one part at once."""
-        blocks = list(self._blocks(part))
-        return sum(read for read, _ in blocks), [output for _, outputs in blocks for output in outputs]
-
-    def _blocks(self, part: FilePart) -> Iterator[tuple[int, list]]:
-        for turns, rejects in read_turns(part, self._reading):
-            counts = TaggedOutput(COUNTS, {"books": {"turns_read": turns.num_rows}})
-            yield turns.num_rows, [counts, *partition(turns, self._buckets), *rejected(rejects)]
-
-
-def rejected(rejects: list[Reject], read: bool = True) -> list[TaggedOutput]:
-    """Rejects of one file, and their counts; `read` where they are not yet counted as read."""
-    if not rejects:
-        return []
-    reasons = dict(Counter(reject.reason for reject in rejects))
-    counts = {"books": {"turns_read": len(rejects) if read else 0}, "rejected": reasons}
-    return [TaggedOutput(REJECTS, (rejects[0].source, rejects)), TaggedOutput(COUNTS, counts)]
-
-
-def rejected_by_file(rejects: list[Reject]) -> list[TaggedOutput]:
-    """Rejects of any files, which were counted as read before, and their counts."""
-    of_file = operator.attrgetter("source")
-    groups = itertools.groupby(sorted(rejects, key=of_file), of_file)
-    return [output for _, found in groups for output in rejected(list(found), read=False)]
 
 
 class AnalyseBucket(OverlappedDoFn):
