@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -313,3 +314,45 @@ def test_hostile_names_on_the_page(tmp_path):
     assert "<script" not in page and "\u202e" not in page and "取消" in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert json.loads((tmp_path / "drift.json").read_text("utf-8"))["labels"]
+
+
+@pytest.mark.slow
+def test_with_a_trained_model(tmp_path, capsys):
+    reference, new, shuffled = (written(tmp_path / name, seed) for name, seed in (
+        ("reference", 1), ("new", 50), ("shuffled", 70)))
+    settings = [f"--set={setting}" for setting in ("embedding_dim=16", "units=16", "epochs=12", "global_batch_size=16",
+                                                  "learning_rate=0.01", "dropout=0", "token_dropout=0")]
+    assert main(["train", "--data_dir", str(reference), "--model_dir", str(tmp_path / "model"), *settings]) == DONE
+    relabel(shuffled)
+
+    def run(data, model):
+        status = main(["drift", "--data_dir", str(data), "--reference", str(reference), "--output_dir",
+                       str(tmp_path / "out"), "--model_dir", str(model)])
+        return status, json.loads((tmp_path / "out" / "drift.json").read_text("utf-8"))
+
+    for model in (tmp_path / "model", tmp_path / "model" / "saved_model"):
+        status, found = run(new, model)
+        assert (status, found["reasons"]) == (DONE, [])
+        assert [check["name"] for check in found["checks"] if check["passed"] is None] == []
+        assert found["agreement"][0]["value"] > 0.8
+    status, found = run(shuffled, tmp_path / "model")
+    assert status == DATA_REFUSED
+    assert len(found["reasons"]) == 1 and found["reasons"][0].startswith("agreement with the model falls from")
+    capsys.readouterr()
+    assert main(["drift", "--data_dir", str(new), "--reference", str(reference), "--output_dir", str(tmp_path / "out"),
+                 "--model_dir", str(tmp_path / "missing")]) == USAGE
+    assert "there is no such directory" in capsys.readouterr().err
+
+
+def relabel(path):
+    """Gives each window of a data directory the labels of another one."""
+    random = np.random.default_rng(4)
+    splits = {split: make_windows(30, 70 + number, f"{split}-70-")
+              for number, split in enumerate(data_directory.SPLITS)}
+    for split, windows in splits.items():
+        order = random.permutation(len(windows))
+        splits[split] = [dataclasses.replace(window, labels=windows[other].labels)
+                         for window, other in zip(windows, order, strict=True)]
+    shutil.rmtree(path)
+    write_data_directory(path, splits)
+    write_statistics(path, splits)
