@@ -161,8 +161,10 @@ def test_a_stage_that_is_killed_an_input_that_changes_and_an_interrupted_run(nig
     with begin(night, SECOND, "--overwrite") as process:
         assert wait_for(lambda: stage_of(night, SECOND, "train"), process)
         process.terminate()
+        assert process.stderr.read() == "error: interrupted\n"
     assert process.returncode == INTERRUPTED
     assert (record_of(night, SECOND)["outcome"], record_of(night, SECOND)["reasons"]) == ("failed", ["interrupted"])
+    assert completed(night, SECOND).keys() == {"prepare", "drift"}
     assert retrain(night, SECOND)[0] == DONE
 
 

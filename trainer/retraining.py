@@ -207,11 +207,16 @@ def _made(job: Job) -> Job:
     try:
         job = _through_stages(job)
     except KeyboardInterrupt:
-        _closed(_concluded(job, run_record.FAILED, ["interrupted"], INTERRUPTED))
+        _closed(_concluded(_as_written(job), run_record.FAILED, ["interrupted"], INTERRUPTED))
         raise
     except TurnwiseError as error:
-        job = _concluded(job, run_record.FAILED, [str(error)], error.exit_status)
+        job = _concluded(_as_written(job), run_record.FAILED, [str(error)], error.exit_status)
     return _closed(job)
+
+
+def _as_written(job: Job) -> Job:
+    """The run as run.json has it."""
+    return dataclasses.replace(job, record=read_record(job.run_dir) or job.record)
 
 
 def _through_stages(job: Job) -> Job:
@@ -390,7 +395,9 @@ def _save(job: Job) -> Job:
 
 def _say(job: Job, line: str) -> None:
     """Prints a line and appends it to the log."""
-    print(f"{job.record.run_id} {line}", flush=True)
+    # Whoever read the output may have left, and the disk may be full: the run goes on.
+    with contextlib.suppress(OSError):
+        print(f"{job.record.run_id} {line}", flush=True)
     with contextlib.suppress(OSError), open(job.run_dir / LOG, "a", encoding="utf-8") as file:
         file.write(f"{_now()} {line}\n")
 
