@@ -18,7 +18,8 @@ from trainer.__main__ import main
 from trainer.notices import notice_of, notify
 from trainer.retrain_config import Notify, read_retrain_config
 from trainer.retrain_stages import STAGES, Job, is_done
-from trainer.retraining import exclusive, retrain
+from trainer.retraining import retrain
+from trainer.run_lock import exclusive
 from trainer.run_record import InputFile, RunRecord, StageRecord, read_runs, write_record
 from trainer.stage_process import run_logged
 from trainer.whole_files import write_whole
@@ -118,7 +119,7 @@ def test_one_run_at_a_time(tmp_path):
 
 
 def test_the_lock_does_not_outlive_its_holder(tmp_path):
-    code = (f"import time; from trainer.retraining import exclusive\nwith exclusive({str(tmp_path)!r}, 'r'):\n"
+    code = (f"import time; from trainer.run_lock import exclusive\nwith exclusive({str(tmp_path)!r}, 'r'):\n"
             f"  open({str(tmp_path / 'held')!r}, 'w'); time.sleep(600)")
     holder = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     assert wait_for((tmp_path / "held").exists, holder)
@@ -152,6 +153,7 @@ def test_old_runs_give_up_data_and_models_but_not_those_of_versions(tmp_path):
     days = [f"2026-02-{day:02d}" for day in range(10, 18)]
     for day in days:
         (past(tmp_path, day) / "data").mkdir()
+    (tmp_path / "runs" / days[4] / ".removed-model").mkdir()
     (tmp_path / "saved_model").mkdir()
     (tmp_path / "saved_model" / "saved_model.pb").write_text("")
     for version, day in enumerate(days[:4], 1):
@@ -162,6 +164,7 @@ def test_old_runs_give_up_data_and_models_but_not_those_of_versions(tmp_path):
     assert serving.versions(tmp_path / "serving") == [1, 3, 4]
     kept = [day for day in days if (tmp_path / "runs" / day / "data").exists()]
     assert kept == [days[0], days[2], days[3], *days[-2:]]
+    assert {path.name for path in (tmp_path / "runs" / days[4]).iterdir()} == {"run.json"}
     assert all((tmp_path / "runs" / day / "run.json").exists() for day in days)
 
 

@@ -5,26 +5,23 @@ import dataclasses
 import datetime
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
-
-import filelock
+from collections.abc import Callable
 
 from schemas import data_directory
-from schemas.exit_status import DATA_REFUSED, DONE, INTERRUPTED, LOCKED, MODEL_REFUSED, USAGE, TurnwiseError, UsageError
+from schemas.exit_status import DATA_REFUSED, DONE, INTERRUPTED, MODEL_REFUSED, USAGE, TurnwiseError, UsageError
 from schemas.visible_text import visible
 from trainer import run_record, serving
 from trainer.notices import notice_of, notify
+from trainer.retention import drop_old
 from trainer.retrain_config import RetrainConfig
 from trainer.retrain_stages import (
     BLESS,
     BLESSING,
     BLESSING_ON_BASE,
-    HEAVY,
     LOG,
     POLICY,
     STAGES,
@@ -35,24 +32,16 @@ from trainer.retrain_stages import (
     read_json,
 )
 from trainer.run_inputs import changed, days_of, list_files, new_files, thin_days
+from trainer.run_lock import exclusive
 from trainer.run_record import RunRecord, StageRecord, read_record, read_runs, write_record
 from trainer.stage_process import run_logged
 from trainer.whole_files import write_whole
 
-LOCK = "LOCK"
-# Who has the lock, for those who don't get it.
-HOLDER = "LOCK.holder"
 PACKAGES = ("apache-beam", "keras", "numpy", "pyarrow", "tensorflow", "tensorflow-transform", "tfx-bsl", "turnwise")
 # What of the configuration decides which model comes out; a run that is gone on with must have the same.
 LEARNING = ("inputs", "prepare", "train", "drift", "policy", "score")
 STATUSES = {run_record.PROMOTED: DONE, run_record.NOTHING_NEW: DONE, run_record.REFUSED: MODEL_REFUSED,
             run_record.DATA_REFUSED: DATA_REFUSED}
-
-
-class Locked(TurnwiseError):
-    """Another run is under way."""
-
-    exit_status = LOCKED
 
 
 class RunFailed(TurnwiseError):
@@ -91,38 +80,6 @@ def retrain(config: RetrainConfig, date: datetime.date | None = None, run_id: st
         else:
             print(f"run {run_id} has ended before: {job.record.outcome}; --overwrite makes it anew", flush=True)
     return _ended_well(job)
-
-
-@contextlib.contextmanager
-def exclusive(runs_dir: str, run_id: str) -> Iterator[None]:
-    """Holds the lock of a directory of runs; the kernel gives it back when the process ends, however it does.
-
-    Raises:
-        Locked: at once, when another process has it.
-        UsageError: when there can be no such directory.
-    """
-    path = pathlib.Path(runs_dir)
-    lock = filelock.FileLock(path / LOCK, timeout=0)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise Locked(visible(f"{path} is locked: {_holder(path)}")) from error
-    except OSError as error:
-        raise UsageError(f"can't use runs_dir {path}: {error.strerror}") from error
-    try:
-        write_whole(path / HOLDER, f"run {run_id}, process {os.getpid()} on {platform.node()}, since {_now()}\n")
-        yield
-    finally:
-        lock.release()
-
-
-def _holder(runs_dir: pathlib.Path) -> str:
-    """Who has the lock, in words."""
-    try:
-        return (runs_dir / HOLDER).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return "another process has it"
 
 
 def _begin(config: RetrainConfig, date: datetime.date | None, run_id: str, overwrite: bool, verbose: bool) -> Job:
@@ -332,8 +289,8 @@ def _closed(job: Job) -> Job:
         status = job.record.exit_status or error.exit_status
         job = _concluded(job, run_record.FAILED, [*job.record.reasons, str(error)], status)
     chores: tuple[Callable[[], list[str]], ...] = (
-        lambda: _drop_old(job.config),
-        lambda: _write_index(job.config.runs_dir),
+        lambda: drop_old(job.config) or [],
+        lambda: _write_index(job.config.runs_dir) or [],
         lambda: notify(job.config.notify, notice_of(job.record, str(job.run_dir))),
     )
     for chore in chores:
@@ -346,34 +303,12 @@ def _closed(job: Job) -> Job:
     return job
 
 
-def _write_index(runs_dir: str) -> list[str]:
+def _write_index(runs_dir: str) -> None:
     """Writes the page of all runs."""
     # It imports what draws its plots.
     from trainer.runs_page import write_index
 
     write_index(runs_dir)
-    return []
-
-
-def _drop_old(config: RetrainConfig) -> list[str]:
-    """Deletes old versions, and data and models of old runs; never of the run that a kept version came from."""
-    if pathlib.Path(config.serving_dir).is_dir():
-        with serving.serving_lock(config.serving_dir):
-            serving.retire(config.serving_dir, config.keep)
-    origins = (serving.provenance(config.serving_dir, version) for version in serving.versions(config.serving_dir))
-    kept = {origin.run_id for origin in origins if origin}
-    runs, _ = read_runs(config.runs_dir)
-    heavy = [run for run in runs if any((pathlib.Path(config.runs_dir) / run.run_id / name).exists() for name in HEAVY)]
-    for run in heavy[:-config.keep]:
-        for name in HEAVY if run.run_id not in kept else ():
-            path = pathlib.Path(config.runs_dir) / run.run_id / name
-            if path.exists():
-                # Under its own name it would pass for whole when this is cut short.
-                aside = path.with_name(f".removed-{name}")
-                shutil.rmtree(aside, ignore_errors=True)
-                path.rename(aside)
-                shutil.rmtree(aside)
-    return []
 
 
 def _ended_well(job: Job) -> RunRecord:
