@@ -34,7 +34,7 @@ from trainer.retrain_stages import (
 from trainer.run_inputs import changed, days_of, list_files, new_files, thin_days
 from trainer.run_lock import exclusive
 from trainer.run_record import RunRecord, StageRecord, read_record, read_runs, write_record
-from trainer.stage_process import run_logged
+from trainer.stage_process import Ended, run_logged
 from trainer.whole_files import write_whole
 
 PACKAGES = ("apache-beam", "keras", "numpy", "pyarrow", "tensorflow", "tensorflow-transform", "tfx-bsl", "turnwise")
@@ -232,7 +232,7 @@ def _through_stage(stage: Stage, job: Job) -> Job:
     job = dataclasses.replace(job, record=_with_findings(job.record.with_stage(done), job))
     if ended.exit_status:
         _say(job, f"{stage.name}: {seconds} s, status {ended.exit_status}")
-        return _stopped(stage, job, ended.exit_status, ended.reason)
+        return _stopped(stage, job, ended)
     if stage is STAGES[0] and changed(job.record.inputs):
         # It may hold anything between the old and the new.
         (job.data / data_directory.COMPLETED).unlink()
@@ -263,15 +263,15 @@ def _with_findings(record: RunRecord, job: Job) -> RunRecord:
     return dataclasses.replace(record, metrics=metrics, drift=read_json(job.drift / "drift.json") or None)
 
 
-def _stopped(stage: Stage, job: Job, status: int, reason: str) -> Job:
+def _stopped(stage: Stage, job: Job, ended: Ended) -> Job:
     """The run with the outcome that a stage's exit status stands for."""
-    if status == DATA_REFUSED:
-        return _concluded(job, run_record.DATA_REFUSED, [f"{stage.name}: {reason}"])
-    if status == MODEL_REFUSED:
+    if ended.exit_status == DATA_REFUSED:
+        return _concluded(job, run_record.DATA_REFUSED, [f"{stage.name}: {ended.reason}"])
+    if ended.exit_status == MODEL_REFUSED:
         verdict = read_json(job.run_dir / (BLESSING if stage.name == BLESS else BLESSING_ON_BASE))
         return _concluded(job, run_record.REFUSED, [f"{stage.name}: {text}" for text in verdict.get("reasons", [])])
-    failed = USAGE if status == USAGE else TurnwiseError.exit_status
-    return _concluded(job, run_record.FAILED, [f"{stage.name}: {reason}"], failed)
+    failed = USAGE if ended.exit_status == USAGE else TurnwiseError.exit_status
+    return _concluded(job, run_record.FAILED, [f"{stage.name}: {ended.reason}"], failed)
 
 
 def _concluded(job: Job, outcome: str, reasons: list[str], exit_status: int | None = None) -> Job:

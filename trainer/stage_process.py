@@ -34,10 +34,12 @@ class Ended:
     Attributes:
         exit_status: negative for the number of a signal.
         reason: why it failed, in one line; empty when it did not.
+        disk_full: whether it failed and there is no room for its files.
     """
 
     exit_status: int
-    reason: str
+    reason: str = ""
+    disk_full: bool = False
 
 
 def run_logged(arguments: Sequence[str], log: pathlib.Path) -> Ended:
@@ -71,7 +73,7 @@ def run_logged(arguments: Sequence[str], log: pathlib.Path) -> Ended:
             process.wait()
         raise
     reader.join(SECONDS_FOR_OUTPUT)
-    return Ended(status, _reason(status, tuple(tail), log) if status else "")
+    return _failed(status, tuple(tail), log) if status else Ended(status)
 
 
 def _die_with(parent: int) -> None:
@@ -90,7 +92,7 @@ def _copy_output(output: BinaryIO, file: BinaryIO, tail: collections.deque) -> N
                 file.write(line)
 
 
-def _reason(status: int, tail: Sequence[bytes], log: pathlib.Path) -> str:
+def _failed(status: int, tail: Sequence[bytes], log: pathlib.Path) -> Ended:
     """Why a command failed: its last error, the signal that ended it, and what disk is full."""
     # A progress bar may stand before it, ended by a carriage return.
     lines = b"".join(tail).decode("utf-8", "replace").splitlines()
@@ -102,4 +104,4 @@ def _reason(status: int, tail: Sequence[bytes], log: pathlib.Path) -> str:
     full = [path for path in (log.parent, tempfile.gettempdir()) if shutil.disk_usage(path).free < FULL_BYTES]
     if full:
         reason += f" (the disk that {full[0]} is on is full)"
-    return visible(reason)
+    return Ended(status, visible(reason), bool(full))
