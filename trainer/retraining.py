@@ -270,7 +270,8 @@ def _stopped(stage: Stage, job: Job, ended: Ended) -> Job:
     if ended.exit_status == MODEL_REFUSED:
         verdict = read_json(job.run_dir / (BLESSING if stage.name == BLESS else BLESSING_ON_BASE))
         return _concluded(job, run_record.REFUSED, [f"{stage.name}: {text}" for text in verdict.get("reasons", [])])
-    failed = USAGE if ended.exit_status == USAGE else TurnwiseError.exit_status
+    wrong_usage = ended.exit_status == USAGE and not ended.disk_full
+    failed = USAGE if wrong_usage else TurnwiseError.exit_status
     return _concluded(job, run_record.FAILED, [f"{stage.name}: {ended.reason}"], failed)
 
 
