@@ -6,7 +6,7 @@ import dataclasses
 from pipeline.options import MAX_LINE_BYTES, names, number, reading_columns, renamed
 from schemas.predictions_directory import EXTENSIONS
 
-BATCH_WINDOWS = 4096
+BATCH_WINDOWS = 2048
 
 
 @dataclasses.dataclass(frozen=True)
