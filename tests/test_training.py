@@ -103,15 +103,18 @@ def test_finished_models_are_kept_unless_overwritten(data, tmp_path):
     progress = train(str(data), str(tmp_path), config)
     assert (progress.epoch, progress.best_epoch, progress.stopped) == (1, 1, False)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == set(model_directory.NAMES) - {model_directory.EVALUATION}
+    assert left == set(model_directory.NAMES)
+    evaluation = tmp_path / model_directory.EVALUATION
+    assert [path.name for path in evaluation.iterdir()] == ["thresholds.json"]
     assert {path.name for path in (tmp_path / model_directory.METRICS).iterdir()} == {"train", "validation"}
     with pytest.raises(UsageError, match="holds a finished model"):
         train(str(data), str(tmp_path), config)
-    (tmp_path / model_directory.EVALUATION).mkdir()
+    (evaluation / "report.html").write_text("of the model that is replaced")
     (tmp_path / "notes.txt").write_text("mine")
     train(str(data), str(tmp_path), load_config("weekly_report", None, [*SMALL, "epochs=2"]), overwrite=True)
     assert len(history_of(tmp_path)["history"]["loss"]) == 2
     assert {path.name for path in tmp_path.iterdir()} == left | {"notes.txt"}
+    assert [path.name for path in evaluation.iterdir()] == ["thresholds.json"]
 
 
 def test_early_stopping_keeps_the_best_epoch():
