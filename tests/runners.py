@@ -1,6 +1,7 @@
 """Other runners for tests: what each needs, and a job on one of them in a process of its own."""
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import shutil
@@ -8,21 +9,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.flink_runner import FlinkJarJobServer
-from apache_beam.utils.subprocess_server import JavaJarServer
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 JOB_SECONDS = 150
-POOL_SECONDS = 60
-CONNECT_SECONDS = 10
-FETCH_SECONDS = 60
+START_SECONDS = 60
+FETCH_SECONDS = 240
+FLINK_POM = ROOT / "tests" / "testdata" / "flink" / "pom.xml"
+JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+# Flink 1.19 looks into these packages of the Java that it runs on.
+OPENED = ("java.base/java.lang", "java.base/java.util", "java.base/java.nio", "java.base/sun.nio.ch",
+          "java.base/java.time")
 
 
 def run_job(job, *flags):
@@ -36,15 +36,10 @@ def run_job(job, *flags):
 @contextlib.contextmanager
 def worker_pool():
     """Flags for workers in processes of their own, which get the job's code pickled, as those of a cluster do."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
     with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-        deadline = time.monotonic() + POOL_SECONDS
-        while not _listens(port):
-            assert time.monotonic() < deadline, "the worker pool did not start"
-            time.sleep(0.2)
+        _wait_for(port, "the worker pool")
         yield (
             "--runner=PortableRunner",
             "--job_endpoint=embed",
@@ -64,11 +59,48 @@ def prism():
 
 @contextlib.contextmanager
 def flink():
-    """Flags for Flink's mini cluster in the job server; its jar is TURNWISE_FLINK_JAR or comes from Maven Central."""
+    """Flags for Flink's mini cluster inside a job server.
+
+    The server is the jar that TURNWISE_FLINK_JAR names; else it is made of the modules of FLINK_POM, as jars in the
+    directory that TURNWISE_FLINK_JARS names, or fetched with Maven and kept.
+    """
     if not shutil.which("java"):
         pytest.skip("Flink needs Java, which is not there")
-    jar = os.environ.get("TURNWISE_FLINK_JAR") or _fetched(FlinkJarJobServer(PipelineOptions([])).path_to_jar())
-    yield "--runner=FlinkRunner", "--flink_master=[local]", "--parallelism=2", f"--flink_job_server_jar={jar}"
+    jar = os.environ.get("TURNWISE_FLINK_JAR")
+    if jar:
+        yield "--runner=FlinkRunner", "--flink_master=[local]", "--parallelism=2", f"--flink_job_server_jar={jar}"
+        return
+    jars = os.environ.get("TURNWISE_FLINK_JARS") or _fetched_jars()
+    job_port, artifact_port = _free_port(), _free_port()
+    command = ["java", "-Xmx1g", *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED), "-cp", f"{jars}/*",
+               JOB_SERVER, f"--job-port={job_port}", f"--artifact-port={artifact_port}", "--expansion-port=0",
+               "--flink-master=[local]"]
+    with tempfile.TemporaryDirectory() as artifacts:
+        command.append(f"--artifacts-dir={artifacts}")
+        with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+            _wait_for(job_port, "Flink's job server")
+            yield ("--runner=PortableRunner", f"--job_endpoint=localhost:{job_port}", "--environment_type=LOOPBACK",
+                   "--parallelism=2")
+
+
+def _fetched_jars():
+    """The directory of the jars; skips the test when they can't be had in time."""
+    digest = hashlib.sha256(FLINK_POM.read_bytes()).hexdigest()[:16]
+    kept = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / f"turnwise-flink-{digest}"
+    if kept.is_dir():
+        return kept
+    if not shutil.which("mvn"):
+        pytest.skip("Flink's job server is not there: no `mvn` to fetch it, and TURNWISE_FLINK_JARS names none")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as aside:
+        command = ["mvn", "-q", "-B", "-f", FLINK_POM, "dependency:copy-dependencies", "-DincludeScope=runtime",
+                   f"-DoutputDirectory={aside}/jars"]
+        try:
+            subprocess.run(command, check=True, timeout=FETCH_SECONDS, capture_output=True)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            pytest.skip(f"Flink's job server is not there: {error}")
+        (pathlib.Path(aside) / "jars").rename(kept)
+    return kept
 
 
 @contextlib.contextmanager
@@ -90,27 +122,14 @@ def _listens(port):
         return client.connect_ex(("localhost", port)) == 0
 
 
-def _fetched(url):
-    """The file of a URL, kept where Beam itself looks for it; skips the test when it can't be had in time."""
-    target = pathlib.Path(JavaJarServer.JAR_CACHE) / urllib.parse.urlparse(url).path.rpartition("/")[2]
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_suffix(f".{os.getpid()}.part")
-    deadline = time.monotonic() + FETCH_SECONDS
-    try:
-        with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer, open(aside, "wb") as file:
-            while block := answer.read(1 << 20):
-                file.write(block)
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not there after {FETCH_SECONDS} s")
-            if file.tell() != int(answer.headers["Content-Length"]):
-                raise OSError("the connection broke off")
-        aside.rename(target)
-    except OSError as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
-        pytest.skip(f"Flink's job server is not there: {url}: {error}")
-    finally:
-        aside.unlink(missing_ok=True)
-    return target
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
+
+
+def _wait_for(port, what):
+    deadline = time.monotonic() + START_SECONDS
+    while not _listens(port):
+        assert time.monotonic() < deadline, f"{what} did not start"
+        time.sleep(0.2)

@@ -8,9 +8,10 @@ from pipeline.__main__ import main
 from pipeline.runners import beam_options, last_error
 from schemas.data_directory import sha256_of
 from tests.runners import flink, prism, run_job, worker_pool
+from tests.scored_logs import write_model
 from tests.turn_logs import dialogues, write_csv, write_jsonl, write_parquet
 
-JOBS = ("prepare",)
+JOBS = ("prepare", "score")
 RUNNERS = {"worker_pool": worker_pool, "prism": prism, "flink": flink}
 # TensorFlow writes a graph in another order each time, on one runner too.
 VARYING = {"saved_model.pb", "fingerprint.pb"}
@@ -31,7 +32,10 @@ def flags(tmp_path_factory):
     write_csv(log / "2.csv", rows[140:260])
     write_parquet(log / "3.parquet", rows[260:], row_group_size=30)
     reading = ("--input", log / "?.*", "--max_bad_fraction", "0.1")
-    return {"prepare": (*reading, "--min_token_count", "1", "--split", "train:6,validation:2,test:2")}
+    return {
+        "prepare": (*reading, "--min_token_count", "1", "--split", "train:6,validation:2,test:2"),
+        "score": (*reading, "--model_dir", write_model(tmp_path_factory.mktemp("model") / "model")),
+    }
 
 
 @pytest.fixture(scope="module")
