@@ -33,6 +33,7 @@ setup(
         "console_scripts": [
             "turnwise-pipeline = pipeline.__main__:command_line",
             "turnwise-trainer = trainer.__main__:command_line",
+            "turnwise-worker = pipeline.worker:command_line",
         ]
     },
 )

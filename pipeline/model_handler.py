@@ -18,6 +18,8 @@ from schemas.model_directory import SAVED_MODEL, SAVED_MODEL_FILE
 
 # TensorFlow uses the cores within one batch too, but not all of the time.
 THREADS = 2
+# Of all bundles of a process together: runners may score any number of them at once.
+_pool = concurrent.futures.ThreadPoolExecutor(THREADS)
 OUTPUTS = ("scores", "predicted", "attention", "gate")
 
 
@@ -48,14 +50,13 @@ class SavedModelHandler(ModelHandler[tuple[int, bytes], PredictionResult, Callab
         self, batch: Sequence[tuple[int, bytes]], model: Callable, inference_args: dict | None = None
     ) -> Iterable[PredictionResult]:
         """Scores every window of some buckets."""
-        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            for bucket, columns in batch:
-                windows = TextWindows(from_ipc(columns), self._description, self._target_speakers)
-                parts = pool.map(
-                    lambda part, windows=windows: answers(model, windows, part),
-                    batches(len(windows.targets), self._batch_windows),
-                )
-                yield PredictionResult((bucket, windows), joined(list(parts)), self._description.version)
+        for bucket, columns in batch:
+            windows = TextWindows(from_ipc(columns), self._description, self._target_speakers)
+            parts = _pool.map(
+                lambda part, windows=windows: answers(model, windows, part),
+                batches(len(windows.targets), self._batch_windows),
+            )
+            yield PredictionResult((bucket, windows), joined(list(parts)), self._description.version)
 
     def batch_elements_kwargs(self) -> dict[str, int]:
         """A bucket is batch enough."""

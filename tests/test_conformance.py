@@ -176,6 +176,7 @@ def test_a_step_lowers_the_loss_and_moves_every_weight(settings, windows, labels
     assert not still
 
 
+@pytest.mark.slow
 def test_save_and_reload(settings, windows, tmp_path):
     model = make_model(settings)
     model.save(tmp_path / "model.keras")

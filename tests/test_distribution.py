@@ -66,6 +66,7 @@ def assert_same_figures(ours, theirs):
         np.testing.assert_allclose(ours[name], values, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_does(data, alone, tmp_path):
     command = [sys.executable, "-c", LOGICAL_DEVICES, data, tmp_path, *SETTINGS, *WHOLE, "global_batch_size=26"]
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS)

@@ -44,7 +44,7 @@ np.savez(outputs, **{name: np.asarray(value).astype("S" if name == "labels" else
 """
 
 
-@pytest.fixture(scope="module", params=["default", "weekly_report"])
+@pytest.fixture(scope="module", params=["default", pytest.param("weekly_report", marks=pytest.mark.slow)])
 def trained(request, tmp_path_factory):
     """A model directory and its data directory."""
     path = tmp_path_factory.mktemp(request.param)

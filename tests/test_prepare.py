@@ -367,6 +367,7 @@ def test_wrong_flags(tmp_path, log, flags):
     )
 )
 @hypothesis.settings(max_examples=5, deadline=None)
+@pytest.mark.slow
 def test_the_books_balance_under_random_damage(tmp_path_factory, damage):
     lines = [json.dumps(item).encode() for item in dialogues()]
     for number, place, kind in damage:

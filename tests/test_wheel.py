@@ -37,9 +37,10 @@ def test_every_file_of_the_packages_is_there(wheel):
     assert "trainer/templates/runs.html.j2" in wanted and "pipeline/convert/sgd.py" in wanted
 
 
-def test_both_programs_and_the_licence(wheel):
+def test_the_programs_and_the_licence(wheel):
     [entries] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     text = wheel.read(entries).decode()
     assert "turnwise-pipeline = pipeline.__main__:command_line" in text
     assert "turnwise-trainer = trainer.__main__:command_line" in text
+    assert "turnwise-worker = pipeline.worker:command_line" in text
     assert any(name.endswith("/LICENSE") for name in wheel.namelist())
