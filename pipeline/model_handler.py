@@ -3,6 +3,7 @@
 import concurrent.futures
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -18,8 +19,9 @@ from schemas.model_directory import SAVED_MODEL, SAVED_MODEL_FILE
 
 # TensorFlow uses the cores within one batch too, but not all of the time.
 THREADS = 2
-# Of all bundles of a process together: runners may score any number of them at once.
+# Of all bundles of a process together: runners may work on any number of them at once, and a bucket may be large.
 _pool = concurrent.futures.ThreadPoolExecutor(THREADS)
+_buckets = threading.BoundedSemaphore(THREADS)
 OUTPUTS = ("scores", "predicted", "attention", "gate")
 
 
@@ -51,12 +53,14 @@ class SavedModelHandler(ModelHandler[tuple[int, bytes], PredictionResult, Callab
     ) -> Iterable[PredictionResult]:
         """Scores every window of some buckets."""
         for bucket, columns in batch:
-            windows = TextWindows(from_ipc(columns), self._description, self._target_speakers)
-            parts = _pool.map(
-                lambda part, windows=windows: answers(model, windows, part),
-                batches(len(windows.targets), self._batch_windows),
-            )
-            yield PredictionResult((bucket, windows), joined(list(parts)), self._description.version)
+            with _buckets:
+                windows = TextWindows(from_ipc(columns), self._description, self._target_speakers)
+                parts = _pool.map(
+                    lambda part, windows=windows: answers(model, windows, part),
+                    batches(len(windows.targets), self._batch_windows),
+                )
+                scored = joined(list(parts))
+            yield PredictionResult((bucket, windows), scored, self._description.version)
 
     def batch_elements_kwargs(self) -> dict[str, int]:
         """A bucket is batch enough."""

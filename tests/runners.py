@@ -2,8 +2,10 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import socket
@@ -58,8 +60,8 @@ def prism():
 
 
 @contextlib.contextmanager
-def flink():
-    """Flags for Flink's mini cluster inside a job server.
+def flink(workers=("--environment_type=LOOPBACK",)):
+    """Flags for Flink's mini cluster inside a job server, and for its workers.
 
     The server is the jar that TURNWISE_FLINK_JAR names; else it is made of the modules of FLINK_POM, as jars in the
     directory that TURNWISE_FLINK_JARS names, or fetched with Maven and kept.
@@ -68,7 +70,8 @@ def flink():
         pytest.skip("Flink needs Java, which is not there")
     jar = os.environ.get("TURNWISE_FLINK_JAR")
     if jar:
-        yield "--runner=FlinkRunner", "--flink_master=[local]", "--parallelism=2", f"--flink_job_server_jar={jar}"
+        yield ("--runner=FlinkRunner", "--flink_master=[local]", "--parallelism=2", f"--flink_job_server_jar={jar}",
+               *workers)
         return
     jars = os.environ.get("TURNWISE_FLINK_JARS") or _fetched_jars()
     job_port, artifact_port = _free_port(), _free_port()
@@ -79,8 +82,20 @@ def flink():
         command.append(f"--artifacts-dir={artifacts}")
         with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
             _wait_for(job_port, "Flink's job server")
-            yield ("--runner=PortableRunner", f"--job_endpoint=localhost:{job_port}", "--environment_type=LOOPBACK",
-                   "--parallelism=2")
+            yield "--runner=PortableRunner", f"--job_endpoint=localhost:{job_port}", "--parallelism=2", *workers
+
+
+@contextlib.contextmanager
+def flink_with_processes():
+    """The same with workers that Flink starts itself, in processes of their own."""
+    with tempfile.TemporaryDirectory() as directory:
+        program = pathlib.Path(directory) / "worker"
+        path = shlex.quote(str(ROOT))
+        program.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {shlex.quote(sys.executable)} -m pipeline.worker "$@"\n')
+        program.chmod(0o700)
+        environment = json.dumps({"command": str(program)})
+        with flink(("--environment_type=PROCESS", f"--environment_config={environment}")) as flags:
+            yield flags
 
 
 def _fetched_jars():

@@ -1,18 +1,20 @@
 """Whatever the runner: the same bytes, and what a failed job says."""
 
 import gzip
+import socket
 
 import pytest
 
+from pipeline import worker
 from pipeline.__main__ import main
 from pipeline.runners import beam_options, last_error
 from schemas.data_directory import sha256_of
-from tests.runners import flink, prism, run_job, worker_pool
+from tests.runners import flink, flink_with_processes, prism, run_job, worker_pool
 from tests.scored_logs import write_model
 from tests.turn_logs import dialogues, write_csv, write_jsonl, write_parquet
 
 JOBS = ("prepare", "score")
-RUNNERS = {"worker_pool": worker_pool, "prism": prism, "flink": flink}
+RUNNERS = {"worker_pool": worker_pool, "prism": prism, "flink": flink, "flink_with_processes": flink_with_processes}
 # TensorFlow writes a graph in another order each time, on one runner too.
 VARYING = {"saved_model.pb", "fingerprint.pb"}
 
@@ -67,6 +69,16 @@ def test_every_runner_gives_the_same_bytes(job, runner, flags, in_process, tmp_p
 )
 def test_the_error_in_a_workers_traceback(text):
     assert last_error(text) == "ValueError: no [while running 'Read']"
+
+
+def test_a_worker_without_its_runner_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(worker, "CONNECT_SECONDS", 1)
+    with socket.socket() as silent:
+        silent.bind(("localhost", 0))
+        endpoint = f"localhost:{silent.getsockname()[1]}"
+        assert worker.main(["--id=1-1", f"--provision_endpoint={endpoint}", "--semi_persist_dir=ours-not"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"error: no runner answers at --provision_endpoint {endpoint}")
 
 
 def test_flags_that_only_the_runner_may_know_are_named(capsys):
