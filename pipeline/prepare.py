@@ -188,7 +188,7 @@ def _write_result(counts: tuple, learnt: beam.PCollection, path: str) -> None:
 
 def finish(plan: Plan, result: dict, dry_run: bool) -> None:
     """Checks the books, writes what describes the data, and says where it is."""
-    books = books_of(result)
+    books = books_of(result, dry_run)
     statistics = statistics_of(result)
     print(summary(books, statistics))
     check_books(books, plan.config.max_bad_fraction, FileSystems.join(plan.directory, REJECTED), dry_run)

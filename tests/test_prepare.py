@@ -276,10 +276,17 @@ def test_an_input_with_nothing_to_learn_is_refused(tmp_path, rows, capsys):
     assert not (tmp_path / "d" / "COMPLETED").exists()
 
 
+def test_a_dry_run_refuses_what_the_job_would(tmp_path, capsys):
+    assert prepare(write_jsonl(tmp_path / "l.jsonl", [row()]), tmp_path / "d", "--dry_run") == DATA_REFUSED
+    assert "no turn with labels" in capsys.readouterr().err
+
+
 def test_a_dry_run_counts_and_writes_nothing(tmp_path, log, capsys):
-    assert prepare(log, tmp_path / "d", "--dry_run") == DONE
+    assert prepare(log, tmp_path / "d", "--dry_run", *ALL_TRAIN) == DONE
     assert not (tmp_path / "d").exists()
-    assert "72 = 0 rejected + 36 history only + 36 targets" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "72 = 0 rejected + 36 history only + 36 targets" in said
+    assert "36 = 36 train + 0 validation + 0 test + 0 dropped" in said
 
 
 def test_a_completed_directory_is_only_replaced_when_told(tmp_path, log):
