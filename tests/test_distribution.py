@@ -106,7 +106,7 @@ def test_two_processes_learn_what_one_does(data, alone, tmp_path):
     statuses, written = run_workers(data, tmp_path, *SETTINGS, *WHOLE, "global_batch_size=26")
     assert statuses == [DONE, DONE], written
     assert_same_figures(history_of(tmp_path), alone)
-    assert {path.name for path in tmp_path.iterdir()} == set(model_directory.NAMES) - {model_directory.EVALUATION}
+    assert {path.name for path in tmp_path.iterdir()} == set(model_directory.NAMES)
     assert "kept epoch" in written[0] and "kept epoch" not in written[1]
 
 
